@@ -1,0 +1,107 @@
+"""The files of a run: found, loaded split by split, and what their sidecars say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from castalia.apps.simulate.config import SimulateConfig
+from castalia.data.features import FeatureArrays, Features
+from castalia.data.loading import LoadedArrays, SplitSource, load_arrays, split_sources
+from castalia.data.readers import open_reader
+from castalia.data.schema import Schema
+from castalia.data.sidecar import Truth, input_sha256, read_sidecar
+
+__all__ = ["Inputs", "common_truth", "condition_ranges", "open_inputs", "schema_with_ranges"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The input files of a training, each checked against its sidecar where it has one.
+
+    Attributes:
+        features: How their tables become arrays.
+        sources: Files and selection by split.
+        checksums: SHA-256 by file name.
+        entries: Events in the training files.
+    """
+
+    features: Features
+    sources: Mapping[str, SplitSource]
+    checksums: Mapping[str, str]
+    entries: int
+
+    def load(self, split: str, skip_bad: int) -> LoadedArrays:
+        """Load the events of one split.
+
+        Args:
+            split: ``"train"`` or ``"validation"``.
+            skip_bad: Number of unusable rows to leave out and count.
+
+        Raises:
+            DataError: If a row cannot be used or no event is left.
+        """
+        source = self.sources[split]
+        return load_arrays(source.paths, self.features, source.select, skip_bad=skip_bad)
+
+
+def open_inputs(config: SimulateConfig) -> Inputs:
+    """Find and check the files of a configuration.
+
+    Raises:
+        DataError: If a pattern matches nothing, a column is absent, or a file cannot be opened or differs from its sidecar.
+    """
+    features = config.features()
+    sources = split_sources(config.data, Path())
+    checksums: dict[str, str] = {}
+    entries: dict[Path, int] = {}
+    for path in dict.fromkeys(path for source in sources.values() for path in source.paths):
+        checksums[str(path)] = input_sha256(path)
+        with open_reader(path, config.data.tree) as reader:
+            columns = features.readable(features.columns, reader.columns(), str(path))
+            next(reader.iterate(columns, 1, 0, 1))
+            entries[path] = reader.count()
+    return Inputs(features, sources, checksums, sum(entries[path] for path in sources["train"].paths))
+
+
+def schema_with_ranges(features: Features, arrays: FeatureArrays) -> Schema:
+    """Return the declared columns with the ranges that conditions and reconstructed targets span."""
+    seen: dict[str, list[float]] = {}
+
+    def take(column: str, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> None:
+        low, high = seen.get(column, [np.inf, -np.inf])
+        seen[column] = [min(low, float(values.min())), max(high, float(values.max()))]
+
+    for i, variable in enumerate(features.layout.condition):
+        take(features.condition[variable.group].column, arrays.condition[:, i])
+    if arrays.target is not None:
+        reconstructed = features.reconstructed(arrays.reference, arrays.target)
+        for i, variable in enumerate(features.layout.target):
+            take(features.target[variable.group].column, reconstructed[:, i])
+    columns = features.input_schema.columns
+    ranged = [
+        spec.model_copy(update={"range": tuple(seen[spec.name])}) if spec.name in seen else spec for spec in columns
+    ]
+    return Schema(columns=tuple(ranged))
+
+
+def condition_ranges(features: Features, arrays: FeatureArrays) -> dict[str, list[float]]:
+    """Return lowest and highest training value of every condition, by its name."""
+    low, high = arrays.condition.min(axis=0), arrays.condition.max(axis=0)
+    return {v.name: [float(low[i]), float(high[i])] for i, v in enumerate(features.layout.condition)}
+
+
+def common_truth(paths: Sequence[Path]) -> Truth | None:
+    """Return how the response of all ``paths`` was generated, or ``None`` where one has no or another truth."""
+    truths = [sidecar.truth if sidecar is not None else None for sidecar in map(read_sidecar, paths)]
+    first = truths[0] if truths else None
+    if first is None:
+        return None
+
+    def response(truth: Truth | None) -> object:
+        return truth and (truth.scenario, truth.rho, truth.parametrisation, truth.mixture)
+
+    return first if all(response(truth) == response(first) for truth in truths) else None

@@ -1,0 +1,189 @@
+"""A sampler judged on test events: every distance beside its floor, every width and correlation with its error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from castalia.apps.simulate.events import JudgedEvents
+from castalia.apps.simulate.profiles import Axis, Panel, axes_of, panels_of, profile
+from castalia.apps.simulate.validation import draw
+from castalia.estimators.arrays import batch_from_arrays, events_from_array, to_numpy
+from castalia.estimators.base import Density, Estimator, Sampler
+from castalia.metrics.auc import AucEstimate
+from castalia.metrics.correlation import CorrelationCheck, CorrelationMatrix, correlation_checks, correlation_matrix
+from castalia.metrics.density import Divergence, exact_auc, kl_per_event
+from castalia.metrics.floors import FlooredDistance, floored_mean_wasserstein
+from castalia.metrics.gate import Gate, judge
+from castalia.metrics.pulls import fitted_widths
+from castalia.metrics.resolution import ResolutionProfile
+from castalia.metrics.two_sample import TwoSampleTest, conditional_auc, two_sample_test
+from castalia.metrics.width_ratio import WidthCheck, inclusive_width_checks, width_checks
+from castalia.rng import Stream
+
+__all__ = ["Judgement", "ProfilePair", "Truths", "judge_sampler", "measure_truth"]
+
+DRAWN_EVENTS = 2_000_000  # responses drawn in all for the averages: at 10⁵ test events, the full twenty replicas
+MOST_REPLICAS = 20
+PROFILE_REPLICAS = 5
+TWO_SAMPLE_EVENTS = 200_000
+FEW_EVENTS = 200_000  # up to which twenty truth redraws fit into memory easily; above, eight give 28 floor pairs
+SCORING_CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class ProfilePair:
+    """One panel of the resolution figure: a target's core width against a truth variable."""
+
+    axis: Axis
+    panel: Panel
+    true: ResolutionProfile
+    generated: ResolutionProfile
+    checks: tuple[WidthCheck, ...]
+
+
+@dataclass(frozen=True)
+class Truths:
+    """What is measured of the test events once, for every sampler that is judged on them.
+
+    Attributes:
+        widths: Width each response is divided by to become a pull, shape ``(events, targets)``.
+        correlation: Correlations of the true pulls.
+        profiles: Core-width profiles of the true responses, by (axis, panel).
+    """
+
+    widths: NDArray[np.float64]
+    correlation: CorrelationMatrix
+    profiles: tuple[tuple[Axis, Panel, ResolutionProfile], ...]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was measured of one sampler.
+
+    Attributes:
+        generated: One replica of generated targets, shape ``(events, targets)``.
+        divergence: KL divergence to the analytic truth, or ``None`` where either density is unknown.
+        exact: AUC of the exact log-ratio, likewise.
+        wasserstein: Scaled mean Wasserstein distance with its floor.
+        auc: Conditional two-sample AUC.
+        test: The same with its power and control; ``None`` where they were not asked for again.
+        pairs: Resolution profiles beside the truth's.
+        inclusive: Ratios of the pull widths of all events.
+        correlation: Correlations of the generated pulls.
+        correlations: The same beside the truth's, pair by pair.
+        gate: The verdict.
+    """
+
+    generated: NDArray[np.float64]
+    divergence: Divergence | None
+    exact: AucEstimate | None
+    wasserstein: FlooredDistance
+    auc: AucEstimate
+    test: TwoSampleTest | None
+    pairs: tuple[ProfilePair, ...]
+    inclusive: tuple[WidthCheck, ...]
+    correlation: CorrelationMatrix
+    correlations: tuple[CorrelationCheck, ...]
+    gate: Gate
+
+
+def measure_truth(events: JudgedEvents) -> Truths:
+    """Measure the truth's pulls, correlations and profiles."""
+    if events.truth is not None:
+        widths = events.truth.widths(events.condition)
+    else:
+        widths = fitted_widths(events.condition, events.target, events.seed)
+    panels = panels_of(events.features)
+    axes = axes_of(events.features, events.condition, len(panels[0].columns))
+    return Truths(
+        widths,
+        correlation_matrix(events.target / widths),
+        tuple((axis, panel, profile(axis, panel, events.condition, events.target)) for panel in panels for axis in axes),
+    )
+
+
+def judge_sampler(
+    name: str, estimator: Estimator, sampler: Sampler, events: JudgedEvents, truths: Truths, *, with_power: bool
+) -> Judgement:
+    """Draw from a sampler and measure everything.
+
+    Args:
+        name: What the random streams of its draws are called after.
+        estimator: The model; scored too where it is a ``Density``.
+        sampler: The same model as a sampler.
+        events: The test events.
+        truths: What was measured of them.
+        with_power: Measure the two-sample test's power and control as well.
+    """
+    replicas = _draw_replicas(name, sampler, events)
+    redraw = None if events.truth is None else events.redraw
+    repeats = 20 if len(events) <= FEW_EVENTS or redraw is None else 8
+    wasserstein = floored_mean_wasserstein(
+        events.target, replicas, events.scales, redraw=redraw, repeats=repeats, seed=events.seed
+    )
+    test, auc = _two_sample(events, replicas[0], with_power)
+    pooled = np.concatenate(replicas[:PROFILE_REPLICAS])
+    pairs = []
+    for axis, panel, true in truths.profiles:
+        generated = profile(axis, panel, events.condition, pooled)
+        pairs.append(ProfilePair(axis, panel, true, generated, width_checks(panel.name, axis.name, axis.unit, true, generated)))
+    pulls = pooled / np.tile(truths.widths, (len(pooled) // len(events), 1))
+    inclusive = inclusive_width_checks(events.names, events.target / truths.widths, pulls)
+    correlation = correlation_matrix(pulls)
+    correlations = correlation_checks(events.names, truths.correlation, correlation)
+    divergence, exact = _densities(estimator, events, replicas[0])
+    checks = [check for pair in pairs for check in pair.checks]
+    return Judgement(
+        generated=replicas[0],
+        divergence=divergence,
+        exact=exact,
+        wasserstein=wasserstein,
+        auc=auc,
+        test=test,
+        pairs=tuple(pairs),
+        inclusive=inclusive,
+        correlation=correlation,
+        correlations=correlations,
+        gate=judge([*checks, *inclusive], correlations, auc),
+    )
+
+
+def _draw_replicas(name: str, sampler: Sampler, events: JudgedEvents) -> list[NDArray[np.float64]]:
+    count = int(np.clip(DRAWN_EVENTS // len(events), 2, MOST_REPLICAS))
+    condition, stream = events_from_array(events.condition), Stream(events.seed, f"evaluation draws of {name}")
+    return [draw(sampler, condition, stream.at(i)) for i in range(count)]
+
+
+def _two_sample(
+    events: JudgedEvents, generated: NDArray[np.float64], with_power: bool
+) -> tuple[TwoSampleTest | None, AucEstimate]:
+    rows = slice(0, TWO_SAMPLE_EVENTS)
+    condition, target, drawn = events.condition[rows], events.target[rows], generated[rows]
+    if not with_power:
+        return None, conditional_auc(condition, target, drawn, seed=events.seed)
+    redraw = None if events.truth is None else (lambda number: events.redraw(10_000 + number)[rows])
+    test = two_sample_test(condition, target, drawn, redraw=redraw, seed=events.seed)
+    return test, test.auc
+
+
+def _densities(
+    estimator: Estimator, events: JudgedEvents, generated: NDArray[np.float64]
+) -> tuple[Divergence | None, AucEstimate | None]:
+    if events.truth is None or not events.truth.has_density or not isinstance(estimator, Density):
+        return None, None
+    log_true, log_model = events.true_log_density(events.target), log_density(estimator, events, events.target)
+    at_truth = log_model - log_true
+    at_generated = log_density(estimator, events, generated) - events.true_log_density(generated)
+    return kl_per_event(log_true, log_model), exact_auc(at_truth, at_generated, paired=True)
+
+
+def log_density(model: Density, events: JudgedEvents, target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Score targets under a model in chunks, shape ``(events,)``, in nats."""
+    batch = batch_from_arrays(events.condition, target, None)
+    with torch.inference_mode():
+        pieces = [to_numpy(model.log_prob(piece)) for piece in batch.chunks(SCORING_CHUNK)]
+    return np.concatenate(pieces).astype(np.float64)

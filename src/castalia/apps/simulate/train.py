@@ -1,0 +1,215 @@
+"""Training of a response model: files to a run folder that holds the model, its rival and all that made them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from castalia import __version__
+from castalia.apps.simulate.config import SimulateConfig, load_config
+from castalia.apps.simulate.inputs import Inputs, condition_ranges, open_inputs, schema_with_ranges
+from castalia.apps.simulate.validation import ValidationMetrics, target_scales
+from castalia.data.loading import LoadedArrays
+from castalia.errors import ConfigError, DataError
+from castalia.estimators.arrays import batch_from_arrays, to_numpy
+from castalia.estimators.base import Batch, Estimator
+from castalia.estimators.registry import build
+from castalia.estimators.storage import model_hash, save_model
+from castalia.rng import Stream
+from castalia.runs.folder import RunFolder
+from castalia.training.fit import FitResult, fit
+from castalia.training.progress import Progress
+
+__all__ = ["train"]
+
+log = logging.getLogger(__name__)
+StepProgress = Callable[[float, float, float | None, str], None]
+
+CHUNK = 65_536
+OTHER_WORK = 1.3  # optimiser step, validation and reading, over forward and backward alone
+
+
+def train(
+    config_path: Path,
+    run_path: Path,
+    *,
+    seed: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    skip_bad: int = 0,
+    dry_run: bool = False,
+    progress: StepProgress | None = None,
+) -> dict[str, Any]:
+    """Train the configured response model and the parametric-smearing rival.
+
+    Only events of the training split are learned from, those of the validation split choose the best epoch, and
+    those of the test split are never read beyond their identifiers.
+
+    Args:
+        config_path: TOML file.
+        run_path: Run folder to create, or to go on with.
+        seed: Instead of the configuration's.
+        resume: Go on from the last checkpoint of ``run_path``; bit-identical to never having stopped.
+        overwrite: Replace an existing run folder.
+        skip_bad: Number of unusable rows to leave out and count.
+        dry_run: Check the inputs, time one batch, write nothing.
+        progress: Called with steps done, steps in all, seconds left and a short text.
+
+    Returns:
+        Summary: run folder, events, best epoch and value, seconds, model hash.
+
+    Raises:
+        ConfigError: If the configuration is wrong, the folder exists, or ``resume`` meets another configuration.
+        DataError: If a file, column or row cannot be used.
+        MachineError: If the folder is in use or the loss is not finite.
+        StoppedError: If SIGTERM arrived; the state is saved.
+    """
+    started = time.monotonic()
+    config = load_config(config_path, seed)
+    inputs = open_inputs(config)
+    if dry_run:
+        return _estimate(config, inputs, skip_bad)
+    folder = _open_folder(config, inputs, run_path, resume, overwrite)
+    with folder.lock(), folder.logging():
+        training = inputs.load("train", skip_bad)
+        validation = inputs.load("validation", skip_bad)
+        folder.save_schema(schema_with_ranges(inputs.features, training.arrays))
+        result, counts = _fit(config, inputs, folder, training, validation, resume, progress)
+        folder.finish({"best_epoch": result.best_epoch, "best_value": result.best_value, **counts})
+    return {
+        "run": str(run_path),
+        "model": model_hash(folder.models / "response"),
+        "best_epoch": result.best_epoch,
+        "best_value": result.best_value,
+        "epochs": result.epochs,
+        **counts,
+        "seconds": round(time.monotonic() - started, 2),
+    }
+
+
+def _open_folder(config: SimulateConfig, inputs: Inputs, path: Path, resume: bool, overwrite: bool) -> RunFolder:
+    if not resume:
+        return RunFolder.create(
+            path,
+            application="simulate",
+            config_toml=config.to_toml(),
+            schema=inputs.features.input_schema,
+            inputs=inputs.checksums,
+            seed=config.training.seed,
+            overwrite=overwrite,
+        )
+    folder = RunFolder.open(path)
+    if folder.config_text() != config.to_toml():
+        raise ConfigError(f"{path}: was started with another configuration than this one; resume with that one.")
+    changed = [name for name, digest in inputs.checksums.items() if folder.record.inputs.get(name) != digest]
+    if changed:
+        raise DataError(f"{changed[0]}: has changed since {path} was started; restore the file or train anew.")
+    return folder
+
+
+def _fit(
+    config: SimulateConfig,
+    inputs: Inputs,
+    folder: RunFolder,
+    training: LoadedArrays,
+    validation: LoadedArrays,
+    resume: bool,
+    progress: StepProgress | None,
+) -> tuple[FitResult, dict[str, int]]:
+    layout = inputs.features.layout
+    name, options = config.model.resolve()
+    estimator = build(name, options, layout, config.training.seed)
+    train_batch, valid_batch = _batch(training), _batch(validation)
+    estimator.prepare(train_batch.chunks(CHUNK))  # a measured scale decides the support
+    kept, dropped = _inside_support(estimator, train_batch)
+    valid_kept, _ = _inside_support(estimator, valid_batch)
+    log.info("%s: %d training and %d validation events", name, len(kept), len(valid_kept))
+    extra = {
+        "castalia": __version__,
+        "condition_ranges": condition_ranges(inputs.features, training.arrays),
+        "target_scales": target_scales(layout, to_numpy(kept.target.flat)).tolist(),
+    }
+    rival = build("parametric_smearing", {}, layout)
+    fit(rival, kept, None, config.training)
+    save_model(folder.models / "rival", rival, layout, extra)
+    result = fit(
+        estimator,
+        kept,
+        valid_kept,
+        config.training,
+        state=folder.state,
+        history=folder.history,
+        resume=resume,
+        metrics=ValidationMetrics.of(layout, valid_kept, config.training.seed),
+        progress=_reporter(progress),
+        names=([v.name for v in layout.condition], [v.name for v in layout.target]),
+    )
+    save_model(folder.models / "response", estimator, layout, extra)
+    counts = {"training_events": len(kept), "validation_events": len(valid_kept), "outside_model_support": dropped}
+    return result, counts
+
+
+def _batch(loaded: LoadedArrays) -> Batch:
+    arrays = loaded.arrays
+    if arrays.target is None:
+        raise DataError("The files hold no target columns to learn from; name files with reconstructed columns.")
+    return batch_from_arrays(arrays.condition, arrays.target, arrays.weight)
+
+
+def _inside_support(estimator: Estimator, batch: Batch) -> tuple[Batch, int]:
+    """Leave out events that the model cannot give a density, such as those beyond the paper's tanh."""
+    support = getattr(estimator, "support", None)
+    if support is None:
+        return batch, 0
+    low, high = support()
+    values = batch.target.flat
+    inside = ((values > low) & (values < high)).all(dim=1)
+    dropped = int((~inside).sum())
+    if dropped:
+        log.warning("%d of %d events lie outside the model's support and are left out", dropped, len(batch))
+        return batch.take(inside), dropped
+    return batch, 0
+
+
+def _reporter(progress: StepProgress | None) -> Callable[[Progress], None] | None:
+    if progress is None:
+        return None
+
+    def report(state: Progress) -> None:
+        losses: Mapping[str, float] = state.losses
+        text = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
+        progress(state.step, state.steps, state.seconds_left, f"epoch {state.epoch}/{state.epochs} {text}")
+
+    return report
+
+
+def _estimate(config: SimulateConfig, inputs: Inputs, skip_bad: int) -> dict[str, Any]:
+    """Read and check the training events, time a few batches and scale up."""
+    batch = _batch(inputs.load("train", skip_bad))
+    name, options = config.model.resolve()
+    estimator = build(name, options, inputs.features.layout, config.training.seed)
+    estimator.prepare(batch.chunks(CHUNK))
+    piece = next(batch.chunks(config.training.batch_size))
+    seconds = []
+    for _ in range(3):
+        begin = time.monotonic()
+        for objective in estimator.objectives():
+            losses = objective.loss(piece, Stream(config.training.seed, "dry run").at())
+            losses.total.mean().backward()  # type: ignore[no-untyped-call]
+        seconds.append(time.monotonic() - begin)
+    steps = config.training.epochs * len(batch) / config.training.batch_size
+    size = sum(p.numel() * p.element_size() for p in estimator.parameters())
+    return {
+        "dry_run": True,
+        "estimator": name,
+        "parameters": sum(p.numel() for p in estimator.parameters()),
+        "entries": inputs.entries,
+        "training_events": len(batch),
+        "estimated_seconds": round(float(np.median(seconds)) * steps * OTHER_WORK, 1),
+        "estimated_bytes": 8 * size,
+    }

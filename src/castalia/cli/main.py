@@ -1,0 +1,87 @@
+"""``castalia``: the root command, its exit codes and the one place where an error becomes a sentence."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+from click.exceptions import ClickException, Exit
+
+from castalia import __version__
+from castalia.cli import demo, generate, inspect, report, simulate
+from castalia.cli.console import error_console, print_error
+from castalia.errors import CastaliaError, MachineError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="castalia",
+    help="Learn both directions of a collider experiment from events. "
+    "Add --debug to any command for a traceback instead of a one-sentence error.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("demo")(demo.demo)
+app.add_typer(generate.app, name="generate")
+app.add_typer(simulate.app, name="simulate")
+app.command("inspect")(inspect.inspect)
+app.command("report")(report.report)
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+) -> None:
+    """Learn both directions of a collider experiment from events."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line and exit with the code that architecture.md lists for what happened."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    if debug:
+        arguments.remove("--debug")
+    _start_logging(debug)
+    try:
+        code = app(args=arguments, prog_name="castalia", standalone_mode=False)
+    except ClickException as error:
+        error.show()
+        sys.exit(2)
+    except Exit as stop:
+        sys.exit(stop.exit_code)
+    except (CastaliaError, OSError, KeyboardInterrupt, typer.Abort) as error:
+        if debug:
+            raise
+        sys.exit(_explain(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: BaseException) -> int:
+    if isinstance(error, CastaliaError):
+        print_error(str(error))
+        return error.exit_code
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        print_error(f"{place}{error.strerror or error}; free the resource or mend the path and run the command again.")
+        return MachineError.exit_code
+    print_error("Interrupted; nothing half-written was left behind.")
+    return 130
+
+
+def _start_logging(debug: bool) -> None:
+    from rich.logging import RichHandler  # noqa: PLC0415 - keeps `castalia --version` quick
+
+    handler = RichHandler(console=error_console(), show_path=False, show_level=debug, markup=False, rich_tracebacks=False)
+    handler.setFormatter(logging.Formatter("%(message)s", datefmt="%H:%M:%S"))
+    logger = logging.getLogger("castalia")
+    logger.handlers = [handler]
+    logger.setLevel(os.environ.get("CASTALIA_LOG", "DEBUG" if debug else "INFO"))
+    logger.propagate = False

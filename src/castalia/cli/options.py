@@ -1,0 +1,58 @@
+"""Options that several commands share, so that they are spelt and explained alike everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from castalia.errors import ConfigError
+
+__all__ = [
+    "DryRun",
+    "Json",
+    "Overwrite",
+    "RenameOption",
+    "Resume",
+    "RunArgument",
+    "SeedOption",
+    "SkipBad",
+    "Workers",
+    "parse_rename",
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Write the result as JSON on standard output.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted command stopped.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Open the inputs, check them, run one batch, estimate time and disk; write nothing.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random number of this command.")]
+SkipBad = Annotated[
+    int, typer.Option("--skip-bad", min=0, metavar="N", help="Leave out and count up to N unusable rows (NaN, out of range).")
+]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes; the result does not depend on it.")]
+RenameOption = Annotated[
+    list[str] | None,
+    typer.Option("--rename", metavar="COLUMN=BRANCH", help="Read COLUMN from the file's BRANCH; may be repeated."),
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder written by `train`.")]
+
+
+def parse_rename(pairs: Sequence[str] | None) -> dict[str, str]:
+    """Turn ``COLUMN=BRANCH`` words into a mapping.
+
+    Raises:
+        ConfigError: If a word has no ``=`` or a column is renamed twice.
+    """
+    renamed: dict[str, str] = {}
+    for pair in pairs or ():
+        column, equals, branch = pair.partition("=")
+        if not (equals and column and branch):
+            raise ConfigError(f"--rename {pair!r}: write COLUMN=BRANCH, such as photon_et=ph_et.")
+        if column in renamed:
+            raise ConfigError(f"--rename names column {column!r} twice ({renamed[column]} and {branch}); keep one.")
+        renamed[column] = branch
+    return renamed

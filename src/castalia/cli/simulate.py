@@ -1,0 +1,119 @@
+"""``castalia simulate``: learn a detector response, sample it, judge it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from castalia.cli.console import print_result, step_progress
+from castalia.cli.options import (
+    DryRun,
+    Json,
+    Overwrite,
+    RenameOption,
+    Resume,
+    RunArgument,
+    SeedOption,
+    SkipBad,
+    Workers,
+    parse_rename,
+)
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Truth to detector: learn a response from simulated events.", no_args_is_help=True)
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILES...", help="ROOT or Parquet files.")]
+Tree = Annotated[str | None, typer.Option("--tree", help="TTree to read, where it is not the one of the configuration.")]
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML file; docs/simulate.md explains each key.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="Run folder to create.")],
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the configuration's seed.")] = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    skip_bad: SkipBad = 0,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Train a response model on the training split of your files.
+
+    Example: castalia simulate train diphoton.toml -o run
+    """
+    from castalia.apps.simulate.train import train as train_run  # noqa: PLC0415 - loads torch
+
+    with step_progress("training") as progress:
+        summary = train_run(
+            config, output, seed=seed, resume=resume, overwrite=overwrite, skip_bad=skip_bad, dry_run=dry_run,
+            progress=progress,
+        )
+    print_result(summary, json)
+
+
+@app.command()
+def sample(
+    run: RunArgument,
+    files: Files,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="File to write, .root or .parquet.")],
+    draws: Annotated[int, typer.Option("--draws", min=1, metavar="K", help="Responses drawn per event.")] = 1,
+    seed: SeedOption = 1,
+    workers: Workers = 1,
+    rename: RenameOption = None,
+    tree: Tree = None,
+    skip_bad: SkipBad = 0,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at a condition outside the training range.")] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Turn truth-level events into reconstructed ones.
+
+    Example: castalia simulate sample run truth.root -o reconstructed.root --workers 2
+    """
+    from castalia.apps.simulate.sample import SampleRequest, sample as sample_files  # noqa: PLC0415 - loads torch
+
+    request = SampleRequest(
+        run=run, files=tuple(files), output=output, draws=draws, seed=seed, workers=workers,
+        rename=parse_rename(rename), tree=tree, skip_bad=skip_bad, strict=strict, resume=resume, overwrite=overwrite,
+        dry_run=dry_run,
+    )
+    with step_progress("sampling") as progress:
+        summary = sample_files(request, progress)
+    print_result(summary, json)
+
+
+@app.command()
+def evaluate(
+    run: RunArgument,
+    files: Files,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="REPORT", help="Report folder to create.")],
+    seed: SeedOption = 1,
+    rename: RenameOption = None,
+    tree: Tree = None,
+    skip_bad: SkipBad = 0,
+    overwrite: Overwrite = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Judge a response model on events it was not trained on; exits 5 where the quality gate fails.
+
+    Of a file that the run was trained on only the test split is used.
+
+    Example: castalia simulate evaluate run diphoton.root -o report
+    """
+    from castalia.apps.simulate.evaluate import EvaluateRequest, evaluate as evaluate_run  # noqa: PLC0415 - loads torch
+
+    request = EvaluateRequest(
+        run=run, files=tuple(files), output=output, seed=seed, rename=parse_rename(rename), tree=tree,
+        skip_bad=skip_bad, overwrite=overwrite, dry_run=dry_run,
+    )
+    with step_progress("evaluating") as progress:
+        summary, failure = evaluate_run(request, progress)
+    print_result(summary, json)
+    if failure is not None:
+        raise failure

@@ -1,0 +1,351 @@
+"""From a table to the arrays of a model and back, as the sections [data], [objects], [condition], [target] declare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from castalia.data.feature_config import ConditionVariable, DataConfig, ObjectsConfig, TargetVariable
+from castalia.data.layout import Layout, Variable
+from castalia.data.objects import ObjectOrder, column_like
+from castalia.data.readers import StoredColumn
+from castalia.data.schema import ColumnSpec, Schema, Shape
+from castalia.data.splits import identifier_columns
+from castalia.data.table import Table
+from castalia.errors import ConfigError, DataError
+from castalia.physics.angles import wrap_phi
+
+__all__ = ["FeatureArrays", "Features"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FeatureArrays:
+    """What a model is given; one row per event, or per object where each is learned by itself.
+
+    Attributes:
+        condition: Shape ``(rows, conditions)``, in physical units, in the order of the layout.
+        target: Shape ``(rows, targets)``, or ``None`` where the table lacks target columns.
+        reference: What each target is relative to, shape ``(rows, targets)``; 0 where it is relative to nothing.
+        weight: Event weights, shape ``(rows,)``; 1 where no weight column is declared.
+        row: Row of the table that each row belongs to, shape ``(rows,)``.
+        incomplete: Number of events left out because they have fewer objects than are taken.
+    """
+
+    condition: Floats
+    target: Floats | None
+    reference: Floats
+    weight: Floats
+    row: NDArray[np.int64]
+    incomplete: int
+
+
+@final
+@dataclass(frozen=True)
+class Features:
+    """The meaning of a table's columns for a model.
+
+    Args:
+        data: Files, identifiers and weight.
+        objects: The collection whose objects are modelled, or ``None`` where everything is per event.
+        condition: What is given, by name.
+        target: What is modelled, by name.
+
+    Raises:
+        ConfigError: If the declarations contradict each other.
+    """
+
+    data: DataConfig
+    objects: ObjectsConfig | None
+    condition: Mapping[str, ConditionVariable]
+    target: Mapping[str, TargetVariable]
+
+    def __post_init__(self) -> None:
+        if not self.target:
+            raise ConfigError("[target] is empty; declare at least one variable to be modelled.")
+        targets = {variable.column for variable in self.target.values()}
+        if len(targets) < len(self.target):
+            raise ConfigError("[target] has two variables with the same column; keep one of them.")
+        for name, variable in self.condition.items():
+            if variable.per == "object" and self.objects is None:
+                raise ConfigError(f'[condition] {name} is per = "object", but there is no [objects] section; add one.')
+            if variable.column in targets:
+                raise ConfigError(
+                    f"[condition] {name} has the column '{variable.column}' of a target; remove it there."
+                )
+        if self.objects is not None and self.objects.order_by in targets:
+            raise ConfigError(f"[objects] order_by = '{self.objects.order_by}' is a target; order by a known column.")
+        for name in sorted(targets & {*self.passed_columns, *self._references()}):
+            raise ConfigError(f"column '{name}' is a target and also an identifier, weight or reference; keep one.")
+        self._specs()  # contradicting units or ranges are found now rather than at the first file
+
+    @property
+    def layout(self) -> Layout:
+        """The variables of the arrays: conditions variable by variable, targets object by object."""
+        indices = self._indices()
+        condition: list[Variable] = []
+        for name, c in self.condition.items():
+            for index in indices if self._per_object(c) else (None,):
+                condition.append(Variable(_numbered(name, index), c.unit, c.transform, group=name, object_index=index))
+        target = [
+            Variable(
+                _numbered(name, index),
+                "" if t.over else t.unit,
+                bounds=t.bounds,
+                integer=t.integer,
+                scale=t.scale,
+                group=name,
+                object_index=index,
+            )
+            for index in indices
+            for name, t in self.target.items()
+        ]
+        return Layout(tuple(condition), tuple(target))
+
+    @property
+    def passed_columns(self) -> tuple[str, ...]:
+        """Identifiers and the weight: columns that are handed on as they are."""
+        weight = () if self.data.weight is None else (self.data.weight,)
+        return tuple(dict.fromkeys((*self.data.identifiers, *weight)))
+
+    @property
+    def columns_to_sample(self) -> tuple[str, ...]:
+        """Columns needed to sample: identifiers, weight, conditions, order and references, but no targets."""
+        order = (self.objects.order_by,) if self.objects is not None and self.objects.order_by else ()
+        given = (c.column for c in self.condition.values())
+        references = (t.reference for t in self.target.values() if t.reference is not None)
+        return tuple(dict.fromkeys((*self.passed_columns, *given, *order, *references)))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns needed to train: those to sample and the targets'."""
+        return tuple(dict.fromkeys((*self.columns_to_sample, *(t.column for t in self.target.values()))))
+
+    def readable(self, columns: tuple[str, ...], available: Mapping[str, StoredColumn], where: str) -> tuple[str, ...]:
+        """Return ``columns`` less the identifiers where a file has none of them.
+
+        Raises:
+            DataError: If the file has some identifiers only.
+        """
+        there = identifier_columns(self.data.identifiers, tuple(available), where)
+        return tuple(name for name in columns if name in there or name not in self.data.identifiers)
+
+    @property
+    def input_schema(self) -> Schema:
+        """Units and ranges to check an input against; number types and shapes are those of the file."""
+        return Schema(columns=tuple(self._specs().values()))
+
+    def output_schema(self, available: Mapping[str, StoredColumn]) -> Schema:
+        """Return the schema of what ``outputs`` makes from a file with the columns ``available``."""
+        specs = self._specs()
+        objects = self._object_columns()
+        columns = []
+        for name in (*self.columns_to_sample, *(t.column for t in self.target.values())):
+            spec = specs.get(name) or ColumnSpec(name=name, role="identifier")
+            stored = available.get(name)
+            if stored is None and name in self.columns_to_sample:
+                continue
+            dtype = stored.dtype if stored is not None and name in self.columns_to_sample else self._dtype(name)
+            shape = self._shape(available) if name in objects else "flat"
+            collection = self.objects.collection if self.objects is not None and name in objects else None
+            columns.append(spec.model_copy(update={"dtype": dtype, "shape": shape, "collection": collection}))
+        return Schema(columns=tuple(columns))
+
+    def arrays(self, table: Table) -> FeatureArrays:
+        """Turn a table into the arrays of a model.
+
+        Args:
+            table: Events with ``columns`` or, to sample, ``columns_to_sample``; identifiers may be absent.
+
+        Raises:
+            DataError: If a column is absent, or a list where one number is declared or the other way round, or the
+                lists of a collection differ in length.
+        """
+        order = self._order(table)
+        row = np.arange(len(table)) if order is None else order.row
+        names = [t.column for t in self.target.values()]
+        condition = [
+            values
+            for c in self.condition.values()
+            for values in self._values(table, c.column, self._per_object(c), order)
+        ]
+        reference = self._by_object(
+            [
+                [np.zeros(len(row))] * len(self._indices())
+                if t.reference is None
+                else self._values(table, t.reference, order is not None, order)
+                for t in self.target.values()
+            ]
+        )
+        target = None
+        if all(name in table for name in names):
+            found = self._by_object([self._values(table, name, order is not None, order) for name in names])
+            target = self._relative(found, reference)
+        weight = np.ones(len(row))
+        if self.data.weight is not None:
+            weight = _event_values(table, self.data.weight)[row]
+        return FeatureArrays(
+            condition=np.stack(condition, axis=1) if condition else np.empty((len(row), 0)),
+            target=target,
+            reference=reference,
+            weight=weight,
+            row=row,
+            incomplete=0 if order is None else order.incomplete,
+        )
+
+    def reconstructed(self, reference: Floats, target: Floats) -> Floats:
+        """Return the reconstructed values that belong to targets, both of shape ``(rows, targets)``."""
+        result = np.array(target, dtype=np.float64)
+        for i, t in self._target_columns():
+            if t.over is not None:
+                result[:, i] *= reference[:, i]
+            else:
+                result[:, i] += reference[:, i]
+            if t.wrap:
+                result[:, i] = wrap_phi(result[:, i])
+        return result
+
+    def outputs(self, table: Table, arrays: FeatureArrays, target: Floats) -> Table:
+        """Turn targets, true or drawn, back into the reconstructed columns of a table.
+
+        Args:
+            table: The events that ``arrays`` was made from.
+            arrays: What ``arrays(table)`` returned.
+            target: Targets, shape ``(rows, targets)``.
+
+        Returns:
+            Identifiers, weight, conditions and references as in ``table``, and the reconstructed columns. Objects are
+            in the declared order. Where a number of them is taken, events with fewer are left out and lists have that
+            length; where each is modelled by itself, every event and the kind of its lists stay.
+        """
+        order = self._order(table)
+        if len(target) != len(arrays.row) or (order is not None and len(target) != len(order.row)):
+            raise DataError(f"{len(target)} rows of targets for {len(arrays.row)} rows of arrays; give one for each.")
+        objects = self._object_columns()
+        columns: dict[str, Any] = {}
+        for name in self.columns_to_sample:
+            if name in table:
+                if order is None:
+                    columns[name] = table[name]
+                else:
+                    columns[name] = order.listed(table[name]) if name in objects else order.events(table[name])
+        values = self.reconstructed(arrays.reference, target)
+        number = len(self.target)
+        for i, t in enumerate(self.target.values()):
+            found = values[:, i::number]
+            if t.integer:
+                found = np.rint(found).astype(np.int64)
+            columns[t.column] = found[:, 0] if order is None else order.from_rows(found)
+        return Table(columns)
+
+    def _relative(self, found: Floats, reference: Floats) -> Floats:
+        """Subtract or divide by the references."""
+        result = np.array(found)
+        for i, t in self._target_columns():
+            if t.over is not None:
+                if not reference[:, i].all():
+                    row = int(np.argmin(reference[:, i] != 0.0))
+                    raise DataError(f"column '{t.over}' is 0 in row {row} of the table; a ratio to it has no value.")
+                result[:, i] /= reference[:, i]
+            else:
+                result[:, i] -= reference[:, i]
+            if t.wrap:
+                result[:, i] = wrap_phi(result[:, i])
+        return result
+
+    def _target_columns(self) -> Iterator[tuple[int, TargetVariable]]:
+        return enumerate([t for _ in self._indices() for t in self.target.values()])
+
+    def _by_object(self, values: list[list[Floats]]) -> Floats:
+        """Stack ``values[variable][object]`` object by object."""
+        return np.stack([one[index] for index in range(len(self._indices())) for one in values], axis=1)
+
+    def _values(self, table: Table, name: str, per_object: bool, order: ObjectOrder | None) -> list[Floats]:
+        if order is None:
+            return [_event_values(table, name)]
+        if not per_object:
+            return [_event_values(table, name)[order.row]]
+        return order.rows(name, table[name])
+
+    def _order(self, table: Table) -> ObjectOrder | None:
+        if self.objects is None:
+            return None
+        names = sorted(name for name in self._object_columns() if name in table)
+        return ObjectOrder.of(table, names, self.objects.order_by, self.objects.take)
+
+    def _indices(self) -> tuple[int | None, ...]:
+        """Numbers of the objects that are modelled together; ``(None,)`` for single objects or whole events."""
+        if self.objects is None or self.objects.take == "each":
+            return (None,)
+        return tuple(range(self.objects.take))
+
+    def _per_object(self, variable: ConditionVariable) -> bool:
+        return self.objects is not None and variable.per != "event"
+
+    def _references(self) -> set[str]:
+        return {t.reference for t in self.target.values() if t.reference is not None}
+
+    def _object_columns(self) -> set[str]:
+        """Columns that hold a list per event."""
+        if self.objects is None:
+            return set()
+        order = {self.objects.order_by} if self.objects.order_by else set()
+        given = {c.column for c in self.condition.values() if self._per_object(c)}
+        return given | order | self._references() | {t.column for t in self.target.values()}
+
+    def _dtype(self, column: str) -> str:
+        return "int64" if any(t.integer for t in self.target.values() if t.column == column) else "float64"
+
+    def _shape(self, available: Mapping[str, StoredColumn]) -> Shape:
+        """Shape of the lists in the output."""
+        if self.objects is not None and self.objects.take != "each":
+            return self.objects.take
+        return column_like([available[name] for name in sorted(self._object_columns()) if name in available])
+
+    def _specs(self) -> dict[str, ColumnSpec]:
+        """Collect what is declared about every column, refusing contradictions."""
+        specs: dict[str, ColumnSpec] = {}
+
+        def declare(spec: ColumnSpec) -> None:
+            known = specs.get(spec.name, spec)
+            for what in ("unit", "range"):
+                one, other = getattr(known, what), getattr(spec, what)
+                if one and other and one != other:
+                    raise ConfigError(f"column '{spec.name}' is declared with {what} {one} and with {other}; keep one.")
+            merged = {
+                "unit": known.unit or spec.unit,
+                "range": known.range or spec.range,
+                "role": known.role or spec.role,
+            }
+            specs[spec.name] = known.model_copy(update=merged)
+
+        for c in self.condition.values():
+            declare(ColumnSpec(name=c.column, unit=c.unit, range=c.range, role="condition"))
+        if self.objects is not None and self.objects.order_by:
+            declare(ColumnSpec(name=self.objects.order_by))
+        for t in self.target.values():
+            if t.reference is not None:
+                declare(ColumnSpec(name=t.reference, unit=t.unit, role="condition"))
+            declare(ColumnSpec(name=t.column, unit=t.unit, range=t.range, role="target"))
+        if self.data.weight is not None:
+            declare(ColumnSpec(name=self.data.weight, role="weight"))
+        return specs
+
+
+def _numbered(name: str, index: int | None) -> str:
+    return name if index is None else f"{name}_{index + 1}"
+
+
+def _event_values(table: Table, name: str) -> Floats:
+    values = table[name]
+    if not isinstance(values, np.ndarray) or values.ndim != 1:
+        raise DataError(
+            f"column '{name}' is a list per event, but declared as one number per event; "
+            'declare [objects] or take the per = "event" away.'
+        )
+    return values.astype(np.float64)

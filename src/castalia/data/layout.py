@@ -1,0 +1,52 @@
+"""What the columns of a model's arrays mean: the layout that a table is turned into and an estimator is built for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Layout", "Variable"]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One column of a condition or target array, always in physical units.
+
+    Attributes:
+        name: Unique within its side, such as ``"photon_et_1"`` or ``"mu"``.
+        unit: Unit as declared, empty for a pure number.
+        transform: ``"log"`` for a positive, steeply falling variable; the estimator applies it, not the data floor.
+        bounds: Open physical interval that the variable cannot leave, or ``None``.
+        integer: True for a counted variable; estimators dequantise it.
+        scale: Typical size in ``unit`` where the user fixed one (the paper scales by constants), or ``None``.
+        group: Base name shared by the same quantity of several objects (``"et"`` of ``photon_et_1``), or the name.
+        object_index: Which object of the collection it belongs to, from 0, or ``None`` for a per-event variable.
+    """
+
+    name: str
+    unit: str = ""
+    transform: Literal["none", "log"] = "none"
+    bounds: tuple[float, float] | None = None
+    integer: bool = False
+    scale: float | None = None
+    group: str = ""
+    object_index: int | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The ordered variables of both sides.
+
+    Attributes:
+        condition: Columns of the condition array, shape ``(events, len(condition))``.
+        target: Columns of the target array, shape ``(events, len(target))``; object by object, then variable.
+    """
+
+    condition: tuple[Variable, ...]
+    target: tuple[Variable, ...]
+
+    @property
+    def objects(self) -> int:
+        """Number of objects whose variables make up the target (1 where nothing is per object)."""
+        indices = {v.object_index for v in self.target if v.object_index is not None}
+        return max(len(indices), 1)

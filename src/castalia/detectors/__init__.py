@@ -1,0 +1,1 @@
+"""What an experiment makes of truth-level events."""

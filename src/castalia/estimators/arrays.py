@@ -1,0 +1,64 @@
+"""The one place where NumPy arrays become tensors and tensors become arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from castalia.errors import DataError
+from castalia.estimators.base import Batch, Events
+
+__all__ = ["batch_from_arrays", "events_from_array", "to_numpy"]
+
+
+def events_from_array(values: ArrayLike, dtype: torch.dtype = torch.float32) -> Events:
+    """Turn an array into one side of a batch.
+
+    Args:
+        values: Shape ``(events, features)``; copied.
+        dtype: Precision of the tensor.
+
+    Raises:
+        DataError: If the array does not have two dimensions.
+    """
+    array = np.asarray(values)
+    if array.ndim != 2:
+        raise DataError(f"An array of shape {array.shape} is no table of events; give it the shape (events, features).")
+    return Events(torch.tensor(array, dtype=dtype))
+
+
+def batch_from_arrays(
+    condition: ArrayLike,
+    target: ArrayLike | None,
+    weight: ArrayLike | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Batch:
+    """Turn arrays in physical units into a batch whose index counts its rows.
+
+    Args:
+        condition: Shape ``(events, C)``.
+        target: Shape ``(events, T)``, or ``None`` for a target without columns.
+        weight: Shape ``(events,)``, or ``None`` for weights of one.
+        dtype: Precision of the tensors.
+
+    Raises:
+        DataError: If the lengths differ or an array has a wrong number of dimensions.
+    """
+    given = events_from_array(condition, dtype)
+    count = len(given)
+    wanted = events_from_array(np.zeros((count, 0)) if target is None else target, dtype)
+    weights = torch.ones(count, dtype=dtype) if weight is None else torch.tensor(np.asarray(weight), dtype=dtype)
+    if len(wanted) != count or weights.shape != (count,):
+        raise DataError(
+            f"Condition, target and weight have {count}, {len(wanted)} and {tuple(weights.shape)} events; "
+            "they must be of equal length."
+        )
+    return Batch(given, wanted, weights, torch.arange(count))
+
+
+def to_numpy(values: Tensor) -> NDArray[np.generic]:
+    """Return the values of a tensor as an array of the same precision, without its gradient."""
+    array: NDArray[np.generic] = values.detach().cpu().numpy()
+    return array

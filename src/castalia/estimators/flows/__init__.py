@@ -1,0 +1,1 @@
+"""Normalizing flows: chains of invertible blocks."""

@@ -1,0 +1,232 @@
+"""Conditional normalizing flows as estimators: scaling, a chain of blocks, and a standard normal base."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Literal, final
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from castalia.data.layout import Layout
+from castalia.data.strict import StrictModel
+from castalia.errors import ConfigError
+from castalia.estimators.base import Batch, Density, Estimator, Events, Losses, Objective, Sampler
+from castalia.estimators.flows.autoregressive import AutoregressiveBlock
+from castalia.estimators.flows.chain import Block, Chain
+from castalia.estimators.flows.conditional_affine import ConditionalAffine
+from castalia.estimators.flows.coupling import CouplingBlock
+from castalia.estimators.flows.permutation import Permutation, half_swap, mixed, reverse
+from castalia.estimators.flows.univariate import AffineMap, SplineMap, UnivariateMap
+from castalia.estimators.scaling import ConditionScaling, TargetScaling
+
+__all__ = [
+    "CouplingSplineConfig",
+    "CouplingSplineFlow",
+    "FlowConfig",
+    "MaskedAutoregressiveConfig",
+    "MaskedAutoregressiveFlow",
+    "NormalizingFlow",
+]
+
+_CACHED = 4096  # events sampled at once: the hidden layers then stay in the processor's cache
+
+
+class FlowConfig(StrictModel):
+    """What every flow can be told.
+
+    Attributes:
+        blocks: Number of blocks in the chain.
+        hidden: Widths of the hidden layers of each block's network.
+        conditional_affine: Take location and width as functions of the condition out first, in a block of their own.
+        log_scale_limit: Largest absolute log-scale of one affine map.
+        truncate: Confine unbounded targets to a fixed range by a final tanh, and train on events within it only.
+        permutation: How the order of the targets changes between blocks.
+        bins: Bins of a spline.
+        bound: Half width of a spline's interval, in standard deviations of the target.
+    """
+
+    blocks: int = Field(default=2, ge=1)
+    hidden: tuple[int, ...] = Field(default=(64, 64), min_length=1)
+    conditional_affine: bool = True
+    log_scale_limit: float = Field(default=3.0, gt=0)
+    truncate: bool = False
+    permutation: Literal["half_swap", "reverse", "mixed"] = "reverse"
+    bins: int = Field(default=8, ge=2)
+    bound: float = Field(default=5.0, gt=0)
+
+
+@final
+class MaskedAutoregressiveConfig(FlowConfig):
+    """Configuration of ``MaskedAutoregressiveFlow``.
+
+    Attributes:
+        univariate: The map of each target: affine as in the paper, or a rational-quadratic spline.
+    """
+
+    univariate: Literal["affine", "spline"] = "affine"
+
+
+@final
+class CouplingSplineConfig(FlowConfig):
+    """Configuration of ``CouplingSplineFlow``."""
+
+
+class NormalizingFlow(Estimator, Sampler, Density):
+    """What the flows share; a final subclass says what one block is.
+
+    Args:
+        config: Configuration.
+        layout: Condition and target variables.
+
+    Raises:
+        ConfigError: If a side of the layout is empty.
+
+    References:
+        Generative Machine Learning for Detector Response Modeling with a Conditional Normalizing Flow, section 2.
+    """
+
+    Config: type[FlowConfig]
+
+    def __init__(self, config: FlowConfig, layout: Layout) -> None:
+        super().__init__()
+        if not isinstance(config, self.Config):
+            raise ConfigError(f"{type(self).__name__} takes a {self.Config.__name__}, not a {type(config).__name__}.")
+        self.config, self.layout = config, layout
+        self.conditions = ConditionScaling(layout.condition)
+        self.targets = TargetScaling(layout.target, config.truncate)
+        self.chain = Chain(self._blocks(config, layout))
+
+    @abstractmethod
+    def block(self, config: FlowConfig, variables: int, condition: int) -> Block:
+        """Build one block for ``variables`` targets and ``condition`` condition variables."""
+
+    def prepare(self, stream: Iterable[Batch]) -> None:
+        """Measure the scalings; see ``Trainable.prepare``.
+
+        Raises:
+            DataError: If a value is not finite or outside what its variable declares, or a variable is constant.
+        """
+        for batch in stream:
+            self.conditions.update(batch.condition.flat, batch.weight)
+            self.targets.update(self.targets.check_shape(batch.target.flat), batch.weight)
+        self.conditions.finish()
+        self.targets.finish()
+
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return the one objective, the negative log-density per event in physical units."""
+        return (Objective("negative_log_likelihood", tuple(self.parameters()), self._loss),)
+
+    @torch.no_grad()
+    def sample(self, condition: Events, draws: int, rng: np.random.Generator) -> Events:
+        """Draw targets; see ``Sampler.sample``. The noise is drawn in float32, whatever the model's precision.
+
+        Raises:
+            ModelError: If the model was never prepared.
+            DataError: If the condition does not fit the layout.
+        """
+        self.targets.require_prepared()
+        scaled = self.conditions(condition.flat).repeat_interleave(draws, dim=0)
+        noise = rng.standard_normal((len(scaled), len(self.layout.target)), dtype=np.float32)
+        base = torch.from_numpy(noise).to(scaled)
+        pieces = zip(base.split(_CACHED), scaled.split(_CACHED), strict=True)
+        values = torch.cat([self.chain.inverse(z, given) for z, given in pieces])
+        return Events(self.targets.to_sample(self.targets.inverse(values)))
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """Return the log-density per event; see ``Density.log_prob``.
+
+        An integer target contributes the probability of its value. A truncated flow is normalised within its support.
+
+        Raises:
+            ModelError: If the model was never prepared.
+            DataError: If the batch does not fit the layout.
+        """
+        self.targets.require_prepared()
+        condition = self.conditions(batch.condition.flat)
+        target = self.targets.check_shape(batch.target.flat)
+        return self.targets.log_prob(target, lambda scaled: self._scaled_log_prob(scaled, condition))
+
+    def support(self) -> tuple[Tensor, Tensor]:
+        """Return lower and upper ends of the targets' support, each of shape ``(T,)``; infinite where unbounded."""
+        return self.targets.support()
+
+    def _blocks(self, config: FlowConfig, layout: Layout) -> list[Block]:
+        variables, condition = len(layout.target), len(layout.condition)
+        blocks: list[Block] = []
+        if config.conditional_affine:
+            blocks.append(ConditionalAffine(variables, condition, config.hidden, config.log_scale_limit))
+        for number in range(config.blocks):
+            if number and variables > 1:
+                blocks.append(Permutation(_order(config.permutation, layout, number)))
+            blocks.append(self.block(config, variables, condition))
+        return blocks
+
+    def _scaled_log_prob(self, scaled: Tensor, condition: Tensor) -> Tensor:
+        base, log_determinant = self.chain(scaled, condition)
+        constant = 0.5 * math.log(2 * math.pi) * base.shape[1]
+        result: Tensor = log_determinant - 0.5 * base.square().sum(1) - constant
+        return result
+
+    def _loss(self, batch: Batch, rng: np.random.Generator) -> Losses:
+        self.targets.require_prepared()
+        condition = self.conditions(batch.condition.flat)
+        target = self.targets.check_shape(batch.target.flat)
+        if self.targets.integers:
+            noise = rng.random((len(batch), len(self.targets.integers)), dtype=np.float32)
+            target = self.targets.dequantise(target, torch.from_numpy(noise))
+        inside = self.targets.inside(target)
+        # Events outside the support are no part of the model's density: they train nothing and are counted.
+        scaled, log_jacobian = self.targets(torch.where(inside[:, None], target, self.targets.neutral()))
+        loss = -(self._scaled_log_prob(scaled, condition) + log_jacobian)
+        if not self.targets.bounded:
+            return Losses(loss)
+        outside = (~inside).to(loss)
+        return Losses(torch.where(inside, loss, torch.zeros_like(loss)), {"outside_support": outside})
+
+
+@final
+class MaskedAutoregressiveFlow(NormalizingFlow):
+    """Masked autoregressive flow, the paper's model; the map of each target is affine or a spline.
+
+    References:
+        Papamakarios, Pavlakou and Murray, Masked Autoregressive Flow for Density Estimation (arXiv:1705.07057).
+    """
+
+    Config = MaskedAutoregressiveConfig
+
+    def block(self, config: FlowConfig, variables: int, condition: int) -> Block:
+        """Build one masked autoregressive block."""
+        univariate: UnivariateMap = AffineMap(config.log_scale_limit)
+        if isinstance(config, MaskedAutoregressiveConfig) and config.univariate == "spline":
+            univariate = SplineMap(config.bins, config.bound)
+        return AutoregressiveBlock(variables, condition, config.hidden, univariate)
+
+
+@final
+class CouplingSplineFlow(NormalizingFlow):
+    """Coupling flow with rational-quadratic splines, as fast to sample as to score.
+
+    References:
+        Durkan et al., Neural Spline Flows (arXiv:1906.04032).
+    """
+
+    Config = CouplingSplineConfig
+
+    def block(self, config: FlowConfig, variables: int, condition: int) -> Block:
+        """Build one coupling block."""
+        return CouplingBlock(variables, condition, config.hidden, SplineMap(config.bins, config.bound))
+
+
+def _order(name: Literal["half_swap", "reverse", "mixed"], layout: Layout, number: int) -> list[int]:
+    match name:
+        case "half_swap":
+            return half_swap(len(layout.target), layout.objects)
+        case "reverse":
+            return reverse(len(layout.target))
+        case "mixed":
+            return mixed(len(layout.target), number)

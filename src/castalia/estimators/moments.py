@@ -1,0 +1,74 @@
+"""Weighted mean and standard deviation of the columns of a stream, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor
+
+from castalia.data.layout import Variable
+from castalia.errors import DataError
+
+__all__ = ["Moments"]
+
+
+@final
+class Moments:
+    """Accumulates weighted means and variances chunk by chunk.
+
+    An event counts with the size of its weight, so that a sample with negative weights still has a positive variance;
+    for positive weights this is the ordinary weighted moment, and a weight of two equals the event twice.
+
+    Args:
+        columns: Number of columns.
+
+    References:
+        Chan, Golub and LeVeque, Algorithms for computing the sample variance (1983): merging of partial sums.
+    """
+
+    def __init__(self, columns: int) -> None:
+        self.total = torch.zeros((), dtype=torch.float64)
+        self.mean = torch.zeros(columns, dtype=torch.float64)
+        self.squares = torch.zeros(columns, dtype=torch.float64)
+
+    def update(self, values: Tensor, weight: Tensor) -> None:
+        """Add events.
+
+        Args:
+            values: Shape ``(events, columns)``, finite.
+            weight: Shape ``(events,)``.
+        """
+        values, weight = values.detach().double().cpu(), weight.detach().double().cpu().abs()
+        total = weight.sum()
+        if total == 0:
+            return
+        mean = (weight[:, None] * values).sum(0) / total
+        squares = (weight[:, None] * (values - mean) ** 2).sum(0)
+        step, together = mean - self.mean, self.total + total
+        self.mean = self.mean + step * total / together
+        self.squares = self.squares + squares + step**2 * self.total * total / together
+        self.total = together
+
+    def result(self, variables: Sequence[Variable], side: str) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation per column.
+
+        Args:
+            variables: What the columns are, for the message.
+            side: ``"condition"`` or ``"target"``, for the message.
+
+        Raises:
+            DataError: If no event with a weight was seen, or a column is constant.
+        """
+        if self.total == 0:
+            raise DataError(f"The {side} has no training event with a weight other than zero; give more events.")
+        deviation = (self.squares / self.total).sqrt()
+        floor = 1e-12 * self.mean.abs()  # what rounding leaves of a constant
+        for variable, constant in zip(variables, (deviation <= floor).tolist(), strict=True):
+            if constant:
+                raise DataError(
+                    f"The {side} '{variable.name}' has the same value in every training event; "
+                    f"leave it out of [{side}] or train on events in which it varies."
+                )
+        return self.mean, deviation

@@ -1,0 +1,127 @@
+"""Estimators and presets by name, the user's own included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ValidationError
+
+from castalia.data.layout import Layout
+from castalia.data.strict import config_error
+from castalia.errors import ConfigError
+from castalia.estimators.base import Estimator
+from castalia.estimators.flows.flow import CouplingSplineFlow, MaskedAutoregressiveFlow
+from castalia.estimators.smearing import ParametricSmearing
+from castalia.rng import Stream
+
+__all__ = ["BUILT_IN", "GROUP", "PRESETS", "build", "estimator_class", "name_of", "preset"]
+
+GROUP = "castalia.estimators"
+"""Entry-point group under which other packages offer estimators."""
+
+BUILT_IN: dict[str, type[Estimator]] = {
+    "masked_autoregressive_flow": MaskedAutoregressiveFlow,
+    "coupling_spline_flow": CouplingSplineFlow,
+    "parametric_smearing": ParametricSmearing,
+}
+
+PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
+    # Section 4 of the paper: ten blocks of 128-128, half-swap, tanh, fixed scales.
+    "paper": (
+        "masked_autoregressive_flow",
+        {
+            "blocks": 10,
+            "hidden": [128, 128],
+            "conditional_affine": False,
+            "log_scale_limit": 1.0,
+            "truncate": True,
+            "permutation": "half_swap",
+        },
+    ),
+    "compact": ("masked_autoregressive_flow", {"blocks": 2, "hidden": [64, 64]}),
+    "spline": ("coupling_spline_flow", {"blocks": 4, "hidden": [64, 64], "permutation": "mixed"}),
+    "smearing": ("parametric_smearing", {}),
+}
+
+
+def preset(name: str) -> tuple[str, dict[str, Any]]:
+    """Return the estimator name and the configuration of a preset.
+
+    Raises:
+        ConfigError: If there is no such preset.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"There is no preset '{name}'; known presets: {', '.join(sorted(PRESETS))}.")
+    estimator, config = PRESETS[name]
+    return estimator, dict(config)
+
+
+def estimator_class(name: str) -> type[Estimator]:
+    """Return the class of an estimator, built in or offered by an installed package.
+
+    Raises:
+        ConfigError: If the name is unknown, offered twice, clashes with a built-in one, or does not lead to an
+            ``Estimator`` with a ``Config``.
+    """
+    offered: dict[str, list[Any]] = {}
+    for point in entry_points(group=GROUP):
+        offered.setdefault(point.name, []).append(point)
+    for taken, points in offered.items():
+        if taken in BUILT_IN or len(points) > 1:
+            values = ", ".join(point.value for point in points)
+            raise ConfigError(f"The estimator name '{taken}' is taken already, but {values} claims it; rename that.")
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    if name not in offered:
+        known = ", ".join(sorted([*BUILT_IN, *offered]))
+        raise ConfigError(f"There is no estimator '{name}'; known estimators: {known}.")
+    loaded = offered[name][0].load()
+    config = getattr(loaded, "Config", None)
+    if not (isinstance(loaded, type) and issubclass(loaded, Estimator)):
+        raise ConfigError(f"The estimator '{name}' is no subclass of castalia.estimators.base.Estimator.")
+    if not (isinstance(config, type) and issubclass(config, BaseModel)):
+        raise ConfigError(f"The estimator '{name}' has no Config, a frozen pydantic model; add one.")
+    return loaded
+
+
+def name_of(estimator: Estimator) -> str:
+    """Return the name under which an estimator's class is known.
+
+    Raises:
+        ConfigError: If it is neither built in nor offered by an installed package.
+    """
+    for name, known in BUILT_IN.items():
+        if type(estimator) is known:
+            return name
+    for point in entry_points(group=GROUP):
+        if point.load() is type(estimator):
+            return point.name
+    raise ConfigError(
+        f"{type(estimator).__name__} has no name; offer it under the entry-point group '{GROUP}' of its package."
+    )
+
+
+def build(name: str, config: Mapping[str, Any], layout: Layout, seed: int = 0) -> Estimator:
+    """Build an untrained estimator.
+
+    Args:
+        name: Name of the estimator.
+        config: Configuration as written in TOML; what is left out takes its default.
+        layout: Condition and target variables.
+        seed: The run's seed; the initial weights are a function of it and leave no trace in torch's own random state.
+
+    Raises:
+        ConfigError: If the name or a configuration key is unknown, or a value is wrong.
+    """
+    known: Any = estimator_class(name)
+    try:
+        settings = known.Config.model_validate(dict(config))
+    except ValidationError as error:
+        raise config_error(error, f"model '{name}'") from error
+    with torch.random.fork_rng(devices=[]):
+        torch.random.manual_seed(Stream(seed, "initial weights", name).integer(2**63 - 1))
+        estimator: Estimator = known(settings, layout)
+    return estimator

@@ -1,0 +1,51 @@
+"""Plain fully connected networks."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["MLP"]
+
+
+@final
+class MLP(nn.Module):
+    """Fully connected network with ReLU between its layers.
+
+    Args:
+        inputs: Number of input features, at least 1.
+        outputs: Number of output features.
+        hidden: Width of each hidden layer.
+        final_gain: Factor on the initial weights and bias of the last layer; a small one makes the network start
+            near zero, so that a flow built from it starts near the identity.
+    """
+
+    def __init__(self, inputs: int, outputs: int, hidden: Sequence[int], final_gain: float = 1.0) -> None:
+        super().__init__()
+        widths = (inputs, *hidden, outputs)
+        layers = [nn.Linear(before, after) for before, after in itertools.pairwise(widths)]
+        with torch.no_grad():
+            for layer in layers:
+                bound = (final_gain if layer is layers[-1] else 1.0) / math.sqrt(layer.in_features)
+                layer.weight.uniform_(-bound, bound)
+                layer.bias.uniform_(-bound, bound)
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Evaluate the network.
+
+        Args:
+            values: Shape ``(events, inputs)``.
+
+        Returns:
+            Shape ``(events, outputs)``.
+        """
+        for layer in self.layers[:-1]:
+            values = torch.relu(layer(values))
+        result: Tensor = self.layers[-1](values)
+        return result

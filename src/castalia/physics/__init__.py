@@ -1,0 +1,1 @@
+"""Kinematics: numbers in, numbers out, no files and no models."""

@@ -1,0 +1,1 @@
+"""Truth-level events: what the collision made, before any detector."""

@@ -1,0 +1,1 @@
+"""Results as pages: tables, one self-contained HTML report, and the comparison of several."""

@@ -1,0 +1,1 @@
+"""Run folders and report folders: what is in them, how they are opened, checked and locked."""

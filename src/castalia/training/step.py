@@ -1,0 +1,135 @@
+"""One optimisation step of one objective."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from castalia.errors import ConfigError, ModelError
+from castalia.estimators.base import Batch, Losses, Objective
+from castalia.training.config import TrainingConfig
+from castalia.training.diagnosis import VariableNames, diverged
+
+__all__ = ["ObjectiveStep", "StepResult", "weighted_sums"]
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Losses of one step.
+
+    Attributes:
+        sums: Sum of weight times loss over the batch, by objective and ``objective/term``.
+        weight: Sum of the batch's weights.
+    """
+
+    sums: Mapping[str, float]
+    weight: float
+
+
+def weighted_sums(objective: Objective, losses: Losses, weight: Tensor) -> dict[str, float]:
+    """Return sums of weight times loss: the total under the objective's name, terms under ``objective/term``."""
+    sums = {objective.name: float((losses.total.detach() * weight).sum())}
+    for name, values in losses.terms.items():
+        sums[f"{objective.name}/{name}"] = float((values.detach() * weight).sum())
+    return sums
+
+
+@final
+class ObjectiveStep:
+    """An objective with its optimiser, AdamW.
+
+    What is minimised is the weighted mean over the batch, ``sum(w loss) / sum(w)``: an event of weight two counts as
+    the same event twice, and multiplying all weights by a number changes nothing.
+
+    Args:
+        objective: What to minimise and over which parameters.
+        config: Weight decay and clipping.
+        names: Names of the columns, for messages.
+        parameter_names: Name of each of the objective's parameters.
+
+    References:
+        Loshchilov and Hutter, Decoupled weight decay regularization (2019).
+    """
+
+    def __init__(self, objective: Objective, config: TrainingConfig, names: VariableNames) -> None:
+        if not objective.parameters:
+            raise ConfigError(f"objective '{objective.name}' has no parameters; leave it out of objectives().")
+        self.objective = objective
+        self._clip = config.clip
+        self._names = names
+        self._optimiser = torch.optim.AdamW(
+            objective.parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+
+    def __call__(self, batch: Batch, rate: float, rng: np.random.Generator, place: str) -> StepResult:
+        """Compute the loss and change the parameters once.
+
+        Args:
+            batch: Events of the step.
+            rate: Learning rate.
+            rng: Randomness of the loss.
+            place: Step and epoch, for messages.
+
+        Raises:
+            MachineError: If the loss or its gradient is not finite; the parameters are then unchanged.
+        """
+        losses = self.objective.loss(batch, rng)
+        total = float(batch.weight.sum())
+        if total <= 0:  # nothing but events of weight zero: there is no mean to improve
+            return StepResult(weighted_sums(self.objective, losses, batch.weight), total)
+        mean = (losses.total * batch.weight).sum() / total
+        if not math.isfinite(float(mean.detach())):  # also where a loss that is not finite has weight zero
+            raise diverged(
+                f"loss '{self.objective.name}' is {_word(losses.total, mean)}", place, batch, losses, self._names
+            )
+        gradients = torch.autograd.grad(mean, self.objective.parameters, allow_unused=True)
+        present = [gradient for gradient in gradients if gradient is not None]
+        norm = torch.nn.utils.get_total_norm(present)
+        if not math.isfinite(float(norm)):
+            what = f"the gradient of loss '{self.objective.name}' is {float(norm)}"
+            raise diverged(what, place, batch, losses, self._names)
+        for parameter, gradient in zip(self.objective.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        if self._clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.objective.parameters, self._clip, norm)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        return StepResult(weighted_sums(self.objective, losses, batch.weight), total)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the optimiser's state as tensors named ``objective/parameter number/quantity``."""
+        return {
+            f"{self.objective.name}/{number}/{name}": value
+            for number, parameter in enumerate(self.objective.parameters)
+            for name, value in self._optimiser.state.get(parameter, {}).items()
+        }
+
+    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what `state` returned.
+
+        Raises:
+            ModelError: If a tensor belongs to no parameter.
+        """
+        prefix = f"{self.objective.name}/"
+        for key, value in tensors.items():
+            if not key.startswith(prefix):
+                continue
+            number, _, name = key.removeprefix(prefix).partition("/")
+            if not number.isdigit() or int(number) >= len(self.objective.parameters):
+                raise ModelError(
+                    f"checkpoint: optimiser state '{key}' belongs to no parameter of this model; train anew."
+                )
+            self._optimiser.state[self.objective.parameters[int(number)]][name] = value.clone()
+
+
+def _word(total: Tensor, mean: Tensor) -> str:
+    bad = total.detach()[~torch.isfinite(total.detach())]
+    return "nan" if bool(torch.isnan(bad).any()) else "infinite" if len(bad) else f"{float(mean.detach())} in sum"

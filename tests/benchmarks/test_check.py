@@ -1,0 +1,181 @@
+"""The check of the result files accepts a true one, and names every planted falsehood."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import check
+import record
+from record import Goal
+
+PATHS = ["src/measured.py"]
+GOAL = {"name": "kl", "value": 0.02, "error": None, "op": "<=", "goal": 0.03, "met": True, "peer": None, "ratio": None}
+
+
+def git(root: Path, *words: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+    done = subprocess.run(["git", *identity, *words], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def commit(root: Path) -> None:
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "one")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "measured.py").write_text("x = 1\n")
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "check.py").write_text("")
+    (tmp_path / "benchmarks" / "speed.py").write_text("")
+    git(tmp_path, "init", "-q")
+    commit(tmp_path)
+    return tmp_path
+
+
+def write(root: Path, goal: Goal | None = None, **changes: object) -> None:
+    """Write a true result called ``speed``, then replace the fields in ``changes``."""
+    one = goal or Goal("events per second over zuko's", 6.0, ">=", 5.0, error=0.2, peer="zuko 1.6.0", ratio=6.0)
+    path = record.write_result("speed", values={"a": 1.0}, goals=[one], paths=PATHS, seeds=[1], seconds=2.0, root=root)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_true_result_passes(repository, capsys):
+    write(repository)
+    assert check.main([], repository) == 0
+    assert check.main(["speed", "--fresh"], repository) == 0
+    assert "met     events per second over zuko's = 6 ± 0.2, wanted >= 5 (against zuko 1.6.0" in capsys.readouterr().out
+
+
+def test_the_result_itself_does_not_make_the_tree_dirty(repository):
+    write(repository)
+    write(repository)
+    assert check.check_file("speed", repository).errors == []
+
+
+def test_a_missed_goal_falls_short(repository, capsys):
+    write(repository, Goal("kl", 0.05, "<=", 0.03))
+    assert check.main([], repository) == 1
+    assert "MISSED" in capsys.readouterr().out
+
+
+def test_a_value_that_is_no_number_meets_nothing(repository):
+    write(repository, Goal("kl", float("nan"), "<=", 0.03))
+    assert "kl = nothing, wanted <= 0.03" in check.check_file("speed", repository).errors[0]
+
+
+def test_a_false_met_is_named(repository):
+    write(repository, goals=[{**GOAL, "value": 0.05, "met": True}])
+    assert "the file says met is True, and it is False" in check.check_file("speed", repository).errors[0]
+
+
+PLANTED = {
+    "dirty": ({"dirty": True}, "uncommitted sources"),
+    "no goals": ({"goals": []}, "unfinished"),
+    "another format": ({"format": 2}, "format 2"),
+    "another name": ({"name": "pace"}, "calls itself 'pace'"),
+    "no paths": ({"paths": []}, "names no 'paths'"),
+    "no commit": ({"commit": None}, "'commit' is None"),
+    "half a goal": ({"goals": [{"name": "kl"}]}, "lacks error, goal, met"),
+    "an operator it cannot read": (
+        {"goals": [{**GOAL, "op": "=="}]},
+        "not with '=='",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_fault_is_named(repository, name):
+    changes, sentence = PLANTED[name]
+    write(repository, **changes)
+    assert sentence in check.check_file("speed", repository).errors[0]
+    assert check.main([], repository) == 1
+
+
+def test_uncommitted_sources_are_recorded(repository):
+    (repository / "src" / "measured.py").write_text("x = 2\n")
+    write(repository)
+    assert "uncommitted" in check.check_file("speed", repository).errors[0]
+
+
+def test_a_benchmark_without_result_is_named(repository):
+    assert "no result" in check.check_file("speed", repository).errors[0]
+    assert check.main([], repository) == 1
+    assert check.main(["pace"], repository) == 1
+
+
+def test_a_broken_file_is_named(repository):
+    write(repository)
+    record.result_path("speed", repository).write_text("{")
+    assert "not JSON" in check.check_file("speed", repository).errors[0]
+
+
+def test_a_change_elsewhere_leaves_a_result_fresh(repository):
+    write(repository)
+    (repository / "src" / "other.py").write_text("y = 1\n")
+    commit(repository)
+    assert check.check_file("speed", repository).stale == []
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_change_of_the_measured_source_makes_it_stale(repository, capsys, committed):
+    write(repository)
+    (repository / "src" / "measured.py").write_text("x = 2\n")
+    if committed:
+        commit(repository)
+    assert check.main([], repository) == 0
+    assert "older than src/measured.py" in capsys.readouterr().out
+    assert check.main(["--fresh"], repository) == 1
+
+
+def test_a_new_file_in_a_measured_folder_makes_it_stale(repository):
+    write(repository, paths=["src/"])
+    assert check.check_file("speed", repository).stale == []
+    (repository / "src" / "new.py").write_text("y = 1\n")
+    assert check.check_file("speed", repository).stale == ["src/"]
+
+
+def test_a_path_or_commit_that_is_not_there_makes_it_stale(repository):
+    write(repository, paths=["src/gone.py"])
+    assert check.check_file("speed", repository).stale == ["src/gone.py"]
+    write(repository, commit="0" * 40)
+    assert check.check_file("speed", repository).stale == PATHS
+
+
+def test_rows_survive_a_stop_and_end_in_the_result(repository):
+    for key in ["seed 1", "seed 2"]:
+        record.add_row("speed", key, {"kl": 0.01}, paths=PATHS, seconds=1.0, root=repository)
+    assert "unfinished" in check.check_file("speed", repository).errors[0]
+    assert list(record.load_rows("speed", PATHS, repository)) == ["seed 1", "seed 2"]
+    write(repository)
+    content = json.loads(record.result_path("speed", repository).read_text())
+    assert content["values"] == {"a": 1.0, "rows": {"seed 1": {"kl": 0.01}, "seed 2": {"kl": 0.01}}}
+
+
+def test_rows_of_other_sources_are_not_taken_up(repository):
+    record.add_row("speed", "seed 1", {"kl": 0.01}, paths=PATHS, seconds=1.0, root=repository)
+    (repository / "src" / "measured.py").write_text("x = 2\n")
+    commit(repository)
+    assert record.load_rows("speed", PATHS, repository) == {}
+
+
+def test_the_machine_is_described_without_its_name():
+    found = record.machine()
+    assert found["cpu"]
+    assert found["cores"] >= 1
+    assert found["memory_gib"] > 0
+
+
+@pytest.mark.parametrize(("op", "met"), [("<=", True), (">=", True), ("<", False), (">", False)])
+def test_operators_at_the_boundary(op, met):
+    assert record.is_met(1.0, op, 1.0) is met
+
+
+def test_the_repository_results_hold():
+    for name in [path.stem for path in record.RESULTS.glob("*.json")]:
+        found = check.check_file(name)
+        assert not [line for line in found.errors if "met is" in line or "lacks" in line], found.errors

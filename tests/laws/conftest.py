@@ -1,0 +1,93 @@
+"""Estimators of every kind for the law tests, prepared on events with known structure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from castalia.data.layout import Layout, Variable
+from castalia.estimators.arrays import batch_from_arrays
+from castalia.estimators.base import Batch, Estimator
+from castalia.estimators.registry import build
+from castalia.rng import Stream
+
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "affine": ("masked_autoregressive_flow", {"blocks": 2, "hidden": [16, 16]}),
+    "autoregressive spline": ("masked_autoregressive_flow", {"blocks": 2, "hidden": [16], "univariate": "spline"}),
+    "paper": (
+        "masked_autoregressive_flow",
+        {"blocks": 3, "hidden": [16, 16], "conditional_affine": False, "truncate": True, "permutation": "half_swap"},
+    ),
+    "coupling spline": ("coupling_spline_flow", {"blocks": 3, "hidden": [16, 16], "permutation": "mixed"}),
+    "smearing": ("parametric_smearing", {"bins": 2}),
+}
+FLOWS = [kind for kind in KINDS if kind != "smearing"]
+CONDITION = (
+    Variable("et_1", "GeV", transform="log", group="et", object_index=0),
+    Variable("et_2", "GeV", transform="log", group="et", object_index=1),
+    Variable("mu"),
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test with ``kind`` runs for all estimators, with ``flow`` for the flows, with ``size`` for 1, 2, 6."""
+    if "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", list(KINDS))
+    if "flow" in metafunc.fixturenames:
+        metafunc.parametrize("flow", FLOWS)
+    if "size" in metafunc.fixturenames:
+        metafunc.parametrize("size", [1, 2, 6])
+
+
+def _events(variables: tuple[Variable, ...], count: int) -> Batch:
+    rng = Stream(1, "law tests").at()
+    et = 20 + rng.exponential(40, (count, 2))
+    mu = rng.uniform(0, 40, (count, 1))
+    columns = []
+    for variable in variables:
+        own = et[:, variable.object_index or 0]
+        z = 0.3 * np.sqrt(own / 40) * rng.standard_normal(count) + 0.005 * (mu[:, 0] - 20)
+        if variable.integer:
+            z = np.clip(np.round(4 + 5 * z), 0, 9)
+        elif variable.bounds is not None and np.isfinite(variable.bounds).all():
+            low, high = variable.bounds
+            z = low + (high - low) / (1 + np.exp(-z))
+        elif variable.transform == "log":
+            z = np.exp(z)
+        columns.append(z)
+    return batch_from_arrays(np.hstack([et, mu]), np.stack(columns, axis=1), dtype=torch.float64)
+
+
+def _plain(size: int) -> tuple[Variable, ...]:
+    per_object = 3 if size == 6 else size
+    return tuple(
+        Variable(f"x{i % per_object}_{i // per_object}", group=f"x{i % per_object}", object_index=i // per_object)
+        for i in range(size)
+    )
+
+
+@pytest.fixture
+def make() -> Callable[..., tuple[Estimator, Batch]]:
+    """Return a factory ``make(kind, variables_or_size, scramble=0.2)`` of a prepared float64 estimator and events.
+
+    ``scramble`` is the size of random changes to all weights, so that laws are not tested at the identity only.
+    """
+
+    def factory(
+        kind: str, variables: tuple[Variable, ...] | int, scramble: float = 0.2, count: int = 4000
+    ) -> tuple[Estimator, Batch]:
+        targets = _plain(variables) if isinstance(variables, int) else variables
+        events = _events(targets, count)
+        estimator = build(*KINDS[kind], Layout(CONDITION, targets)).double()
+        estimator.prepare(events.chunks(1000))
+        rng = Stream(2, "scrambled weights").at()
+        with torch.no_grad():
+            for parameter in estimator.parameters():
+                parameter += scramble * torch.from_numpy(rng.standard_normal(tuple(parameter.shape)))
+        return estimator, events
+
+    return factory

@@ -1,0 +1,68 @@
+"""What must hold of every flow: its inverse inverts, its Jacobian is the one of automatic differentiation."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from castalia.rng import Stream
+
+
+def test_inverse_undoes_forward(make, flow, size):
+    estimator, events = make(flow, size)
+    x = events.target.flat[:500]
+    condition = estimator.conditions(events.condition.flat[:500])
+    with torch.no_grad():
+        z, _ = estimator.chain(estimator.targets(x)[0], condition)
+        back = estimator.targets.inverse(estimator.chain.inverse(z, condition))
+        wrong = estimator.targets.inverse(estimator.chain.inverse(z, condition.roll(1, 0)))
+    assert torch.allclose(back, x, rtol=1e-8, atol=1e-9)
+    assert not torch.allclose(wrong, x, rtol=1e-3, atol=1e-3)  # negative control: the next event's condition
+
+
+def test_samples_are_the_inverse_of_the_noise(make, flow, size):
+    estimator, events = make(flow, size)
+    stream = Stream(3, "sampling")
+    drawn = estimator.sample(events.condition.map(lambda c: c[:100]), 2, stream.at())
+    noise = stream.at().standard_normal((200, size), dtype=np.float32)
+    condition = estimator.conditions(events.condition.flat[:100]).repeat_interleave(2, dim=0)
+    with torch.no_grad():
+        z, _ = estimator.chain(estimator.targets(drawn.flat)[0], condition)
+    assert np.allclose(z.numpy(), noise, rtol=1e-6, atol=1e-6)
+    assert not np.allclose(z.numpy(), np.roll(noise, 1, axis=0), atol=0.1)
+
+
+def test_log_jacobian_agrees_with_automatic_differentiation(make, flow, size):
+    estimator, events = make(flow, size)
+    for row in range(6):
+        x, given = events.target.flat[row], events.condition.flat[row : row + 1]
+        condition = estimator.conditions(given)
+
+        def whole(values: Tensor, condition: Tensor = condition) -> Tensor:
+            return estimator.chain(estimator.targets(values[None])[0], condition)[0][0]
+
+        expected = torch.linalg.slogdet(torch.autograd.functional.jacobian(whole, x)).logabsdet
+        scaled, from_scaling = estimator.targets(x[None])
+        _, from_chain = estimator.chain(scaled, condition)
+        assert torch.allclose((from_scaling + from_chain)[0], expected, rtol=1e-8, atol=1e-8)
+        assert not torch.allclose(from_chain[0], expected, rtol=1e-3)  # negative control: no scaling
+
+
+def test_gradients_reach_every_parameter(make, flow, size):
+    estimator, events = make(flow, size, scramble=0.05)
+    (objective,) = estimator.objectives()
+    names = {id(p) for p in objective.parameters}
+    assert names == {id(p) for p in estimator.parameters()}
+    objective.loss(events, Stream(4, "loss").at()).total.mean().backward()
+    for name, parameter in estimator.named_parameters():
+        assert parameter.grad is not None and bool(parameter.grad.abs().sum() > 0), name
+
+
+def test_loss_is_the_negative_log_density(make, flow, size):
+    estimator, events = make(flow, size)
+    (objective,) = estimator.objectives()
+    with torch.no_grad():
+        loss = objective.loss(events, Stream(4, "loss").at()).total
+        assert torch.allclose(loss, -estimator.log_prob(events))
+        assert not torch.allclose(loss, -estimator.log_prob(events.map(lambda v: v.roll(1, 0))))
