@@ -12,7 +12,7 @@ from castalia.data.layout import Layout
 from castalia.data.strict import StrictModel
 from castalia.estimators.base import Batch, Density, Estimator, Events, Losses, Objective, Sampler
 from castalia.estimators.scaling import ConditionScaling, TargetScaling
-from castalia.nn.mlp import mlp
+from castalia.nn.mlp import MLP
 
 
 class Config(StrictModel):
@@ -28,14 +28,17 @@ class GaussianResponse(Estimator, Sampler, Density):
 
     def __init__(self, config: Config, layout: Layout) -> None:
         super().__init__()
+        self.config = config
         self.condition_scaling = ConditionScaling(layout.condition)
         self.target_scaling = TargetScaling(layout.target)
-        self.network = mlp(len(layout.condition), (config.hidden, config.hidden), 2 * len(layout.target))
+        self.network = MLP(len(layout.condition), 2 * len(layout.target), (config.hidden, config.hidden))
 
     def prepare(self, stream: Iterable[Batch]) -> None:
-        batches = list(stream)
-        self.condition_scaling.prepare(batches)
-        self.target_scaling.prepare(batches)
+        for batch in stream:
+            self.condition_scaling.update(batch.condition.flat, batch.weight)
+            self.target_scaling.update(batch.target.flat, batch.weight)
+        self.condition_scaling.finish()
+        self.target_scaling.finish()
 
     def objectives(self) -> tuple[Objective, ...]:
         return (Objective("likelihood", tuple(self.parameters()), self._loss),)

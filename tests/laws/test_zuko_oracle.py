@@ -61,15 +61,19 @@ def _zuko_block(block: AutoregressiveBlock, hidden: list[int]) -> torch.nn.Modul
         shapes=[(univariate.parameters,)],
         hidden_features=hidden,
     ).double()
-    linear = [layer for layer in theirs.hyper if hasattr(layer, "mask")]
+    linear = [layer for layer in theirs.hyper if hasattr(layer, "weight")]
     # zuko deals the degrees out in turn, we sort them; its inputs are (x, c), ours (c, x).
     orders = [torch.cat([torch.arange(network.context) + network.variables, torch.arange(network.variables)])]
     orders += [torch.argsort(torch.arange(width) % network.variables, stable=True) for width in hidden]
     orders += [torch.arange(network.variables * univariate.parameters)]
     for ours, layer, before, after in zip(network.layers, linear, orders, orders[1:], strict=False):
-        assert torch.equal(ours.mask.bool(), layer.mask[after][:, before])
+        weight = layer.weight
+        if hasattr(layer, "mask"):
+            assert torch.equal(ours.mask.bool(), layer.mask[after][:, before])
+        elif layer is linear[0]:  # for a single variable zuko has a plain network of the context alone
+            weight = torch.cat([torch.zeros(hidden[0], 1), weight], dim=1)
         with torch.no_grad():
-            ours.weight.copy_(layer.weight[after][:, before])
+            ours.weight.copy_(weight[after][:, before])
             ours.bias.copy_(layer.bias[after])
     return theirs
 

@@ -106,7 +106,9 @@ class WideTask(Task):
         yield table
 
 
-def make(output: Path, task: Task | None = None, entries: int = 1000, unit_size: int = 150, **options: Any) -> ProducedFile:
+def make(
+    output: Path, task: Task | None = None, entries: int = 1000, unit_size: int = 150, **options: Any
+) -> ProducedFile:
     """Call ``produce`` with what most tests have in common."""
     settings: dict[str, Any] = {"workers": 1, "resume": False, "overwrite": False, "provenance": {"seed": 1}}
     units = plan_units("settings", entries, unit_size)

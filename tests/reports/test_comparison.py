@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from castalia.errors import DataError
-from castalia.reports.comparison import compare, read_report_folder
+from castalia.reports.comparison import compare, read_report_folder, write_comparison
 from castalia.reports.document import render
 from castalia.reports.tables import MISSING
 
@@ -76,3 +76,12 @@ def test_a_damaged_folder_is_named(
         (folder / name).write_bytes(content.encode("latin-1"))
     with pytest.raises(DataError, match=words):
         compare([folder])
+
+
+def test_the_page_is_written_whole(report_folder: Callable[..., Path], tmp_path: Path) -> None:
+    output = tmp_path / "site" / "index.html"
+    write_comparison([report_folder("good", GOOD)], output)
+    assert "kl_<wbr>per_<wbr>event" in output.read_text(encoding="utf-8")
+    with pytest.raises(DataError):
+        write_comparison([tmp_path / "nowhere"], tmp_path / "other.html")
+    assert not (tmp_path / "other.html").exists()

@@ -1,0 +1,1 @@
+"""The applications, one package each; they never import one another."""

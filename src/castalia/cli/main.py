@@ -8,7 +8,6 @@ import sys
 from typing import Annotated
 
 import typer
-from click.exceptions import ClickException, Exit
 
 from castalia import __version__
 from castalia.cli import demo, generate, inspect, report, simulate
@@ -33,14 +32,19 @@ app.command("inspect")(inspect.inspect)
 app.command("report")(report.report)
 
 
-@app.callback()
-def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
-) -> None:
-    """Learn both directions of a collider experiment from events."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Learn both directions of a collider experiment from events."""
 
 
 def main() -> None:
@@ -52,10 +56,11 @@ def main() -> None:
     _start_logging(debug)
     try:
         code = app(args=arguments, prog_name="castalia", standalone_mode=False)
-    except ClickException as error:
-        error.show()
+    except typer.TyperException as error:
+        if message := error.format_message():  # empty where the help was already shown instead
+            print_error(f"{message} Add --help to the command to see what it takes.")
         sys.exit(2)
-    except Exit as stop:
+    except typer.Exit as stop:
         sys.exit(stop.exit_code)
     except (CastaliaError, OSError, KeyboardInterrupt, typer.Abort) as error:
         if debug:

@@ -19,7 +19,18 @@ __all__ = ["atomic_path", "write_error", "write_json", "write_text"]
 
 _COUNTER = itertools.count()
 _WRITE_ERRORS = frozenset(
-    {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+    {
+        errno.ENOSPC,
+        errno.EFBIG,
+        errno.EDQUOT,
+        errno.EIO,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOTDIR,
+        errno.EEXIST,
+        errno.EISDIR,
+    }
 )
 
 

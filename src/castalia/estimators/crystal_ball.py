@@ -86,7 +86,7 @@ def fit_tails(t: Tensor, weight: Tensor, start: Tensor) -> Tensor:
         tails = torch.from_numpy(x.copy()).requires_grad_()
         value = -(masses * log_density(points, tails)).sum()
         (gradient,) = torch.autograd.grad(value, tails)
-        return float(value), gradient.numpy()
+        return float(value.detach()), gradient.numpy()
 
     low, high = np.array(_BOUNDS).T
     first = np.clip(start.numpy(), low, high)

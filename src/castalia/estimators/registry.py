@@ -41,7 +41,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "permutation": "half_swap",
         },
     ),
-    "compact": ("masked_autoregressive_flow", {"blocks": 2, "hidden": [64, 64]}),
+    "compact": ("masked_autoregressive_flow", {"blocks": 1, "hidden": [64, 64], "embedding_bins": 32}),
     "spline": ("coupling_spline_flow", {"blocks": 4, "hidden": [64, 64], "permutation": "mixed"}),
     "smearing": ("parametric_smearing", {}),
 }

@@ -26,7 +26,9 @@ def as_columns(values: ArrayLike, name: str) -> NDArray[np.float64]:
     table = np.asarray(values, dtype=np.float64)
     table = table[:, None] if table.ndim == 1 else table
     if table.ndim != 2 or table.shape[0] == 0:
-        raise DataError(f"{name} has shape {np.shape(values)}; give at least one event, as (events,) or (events, columns).")
+        raise DataError(
+            f"{name} has shape {np.shape(values)}; give at least one event, as (events,) or (events, columns)."
+        )
     bad = ~np.isfinite(table)
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])

@@ -31,7 +31,9 @@ class AucEstimate:
     def significance(self) -> float:
         """Distance from 0.5 in standard errors, signed; 0 where both are zero."""
         distance = self.value - 0.5
-        return float(distance / self.error) if self.error > 0.0 else float(np.sign(distance) * np.inf if distance else 0.0)
+        return (
+            float(distance / self.error) if self.error > 0.0 else float(np.sign(distance) * np.inf if distance else 0.0)
+        )
 
 
 def auc(true_scores: ArrayLike, generated_scores: ArrayLike, *, paired: bool = False) -> AucEstimate:
@@ -50,7 +52,9 @@ def auc(true_scores: ArrayLike, generated_scores: ArrayLike, *, paired: bool = F
     """
     true, generated = np.asarray(true_scores, dtype=np.float64), np.asarray(generated_scores, dtype=np.float64)
     if true.ndim != 1 or generated.ndim != 1 or min(len(true), len(generated)) < 2:
-        raise DataError(f"scores of shapes {true.shape} and {generated.shape} give no AUC; pass two or more in each column.")
+        raise DataError(
+            f"scores of shapes {true.shape} and {generated.shape} give no AUC; pass two or more in each column."
+        )
     if paired and len(true) != len(generated):
         raise DataError(f"paired scores differ in number: {len(true)} and {len(generated)}.")
     if np.isnan(true).any() or np.isnan(generated).any():

@@ -34,8 +34,8 @@ class Divergence:
 def kl_per_event(log_true: ArrayLike, log_model: ArrayLike, weights: ArrayLike | None = None) -> Divergence:
     """Average the difference of the two log-densities over true events.
 
-    Events that the model cannot produce (``log_model`` is minus infinity) would make the mean infinite; they are left out
-    and counted in ``support``. Where the model was trained on truncated events, pass the truncated truth's density.
+    Events that the model cannot produce (``log_model`` is minus infinity) would make the mean infinite; they are left
+    out and counted in ``support``. Where the model was trained on truncated events, pass the truncated truth's density.
 
     Args:
         log_true: Log-density of the truth at the true targets, shape ``(events,)``, in nats.
@@ -53,13 +53,15 @@ def kl_per_event(log_true: ArrayLike, log_model: ArrayLike, weights: ArrayLike |
     bad = np.isnan(model) | (model == np.inf)
     if bad.any():
         raise DataError(
-            f"the model's log-density is NaN or infinite in {int(bad.sum())} rows (first in row {int(np.argmax(bad))}); "
-            "such a model cannot be scored, train it again with a smaller learning rate."
+            f"the model's log-density is NaN or infinite in {int(bad.sum())} rows (first in row {int(np.argmax(bad))});"
+            " such a model cannot be scored, train it again with a smaller learning rate."
         )
     weight = as_weights(weights, len(true), "the log-densities")
     inside = np.isfinite(model)
     if int(inside.sum()) < 2:
-        raise DataError(f"the model gives a density to {int(inside.sum())} of {len(true)} events; two are needed for a mean.")
+        raise DataError(
+            f"the model gives a density to {int(inside.sum())} of {len(true)} events; two are needed for a mean."
+        )
     ratio, kept = (true - np.where(inside, model, 0.0))[inside], weight[inside]
     value = float(np.average(ratio, weights=kept))
     # The error of a weighted mean, from its own residuals: it holds for any weights.
@@ -71,7 +73,8 @@ def exact_auc(log_ratio_on_truth: ArrayLike, log_ratio_on_generated: ArrayLike, 
     """Measure the AUC of the best possible classifier, whose score is the exact log-ratio of the two densities.
 
     Args:
-        log_ratio_on_truth: ``log q_model − log p_true`` at true targets, shape ``(events,)``; minus infinity is allowed.
+        log_ratio_on_truth: ``log q_model − log p_true`` at true targets, shape ``(events,)``; minus infinity is
+            allowed.
         log_ratio_on_generated: The same at generated targets, shape ``(generated,)``; plus infinity is allowed.
         paired: Whether row i of both has the same conditions.
 

@@ -124,7 +124,9 @@ def _pair(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.f
 def _positive(scale: ArrayLike) -> NDArray[np.float64]:
     lengths = np.asarray(scale, dtype=np.float64)
     if not np.all(np.isfinite(lengths)) or np.any(lengths <= 0.0):
-        raise DataError(f"the scale {lengths.tolist()} must be positive in every column; a constant target has no width.")
+        raise DataError(
+            f"the scale {lengths.tolist()} must be positive in every column; a constant target has no width."
+        )
     return lengths
 
 

@@ -58,8 +58,8 @@ def floored_mean_wasserstein(
     """Measure the scaled mean Wasserstein distance and its floor.
 
     With ``redraw`` the file's truth and ``repeats − 1`` further draws form ``repeats (repeats − 1) / 2`` truth pairs,
-    every generated replica is compared with every truth sample at full size, and errors come from leaving out one sample
-    at a time (memory: ``repeats`` copies of the targets). Without it, ``repeats`` random halves of the truth are
+    every generated replica is compared with every truth sample at full size, and errors come from leaving out one
+    sample at a time (memory: ``repeats`` copies of the targets). Without it, ``repeats`` random halves of the truth are
     compared with the other halves of truth and of the generated events; the spread over the halves is then the
     bootstrap error of ``value``, which near the floor is conservative.
 
@@ -82,19 +82,27 @@ def floored_mean_wasserstein(
     lengths = np.broadcast_to(np.asarray(scale, dtype=np.float64), reference.shape[1:])
     if not replicas or any(sample.shape != reference.shape for sample in replicas):
         shapes = [sample.shape for sample in replicas]
-        raise DataError(f"the generated replicas have shapes {shapes}; each must be that of the truth, {reference.shape}.")
+        raise DataError(
+            f"the generated replicas have shapes {shapes}; each must be that of the truth, {reference.shape}."
+        )
     if np.any(lengths <= 0.0) or not np.all(np.isfinite(lengths)):
-        raise DataError(f"the scale {lengths.tolist()} must be positive in every column; a constant target has no width.")
+        raise DataError(
+            f"the scale {lengths.tolist()} must be positive in every column; a constant target has no width."
+        )
     needed = 7 if redraw is not None else 20
     if repeats < needed or len(reference) < 4:
-        raise DataError(f"{repeats} repeats of {len(reference)} events are too few for a floor; use at least {needed} of 4.")
+        raise DataError(
+            f"{repeats} repeats of {len(reference)} events are too few for a floor; use at least {needed} of 4."
+        )
     if redraw is None:
         return _from_halves(reference / lengths, [sample / lengths for sample in replicas], repeats, seed)
     truths = [_sorted(reference / lengths)]
     for i in range(1, repeats):
         sample = as_columns(redraw(i), f"truth redraw {i}")
         if sample.shape != reference.shape:
-            raise DataError(f"truth redraw {i} has shape {sample.shape}; it must be that of the truth, {reference.shape}.")
+            raise DataError(
+                f"truth redraw {i} has shape {sample.shape}; it must be that of the truth, {reference.shape}."
+            )
         truths.append(_sorted(sample / lengths))
     return _from_redraws(truths, [_sorted(sample / lengths) for sample in replicas])
 
@@ -170,8 +178,6 @@ def _from_halves(
     )
 
 
-def _sorted_subset(
-    table: NDArray[np.float64], order: NDArray[np.intp], rows: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _sorted_subset(table: NDArray[np.float64], order: NDArray[np.intp], rows: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the chosen rows, every column sorted, as (columns, rows): the full sort is done once, not per split."""
     return np.stack([column[ranked[rows[ranked]]] for column, ranked in zip(table.T, order.T, strict=True)])

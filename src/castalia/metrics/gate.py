@@ -91,6 +91,7 @@ def _worst_first(measured: list[WidthCheck], thresholds: Thresholds) -> list[Wid
 
 def _width_reason(check: WidthCheck, thresholds: Thresholds) -> str:
     return (
-        f"The core width of {check.target} ({check.where}) is {100 * (check.ratio - 1):+.2f} ± {100 * check.error:.2f} % "
+        f"The core width of {check.target} ({check.where}) is {100 * (check.ratio - 1):+.2f} ± "
+        f"{100 * check.error:.2f} % "
         f"off the target's; at most {100 * thresholds.width:g} % is allowed beyond {thresholds.sigmas:g} errors."
     )

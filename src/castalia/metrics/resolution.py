@@ -124,7 +124,9 @@ def resolution_profiles(
         raise DataError(f"the bin edges {limits.tolist()} must increase, and there must be two or more.")
     weight = None if weights is None else as_weights(weights, len(table), "the responses")
     rows = _rows_by_bin(variable, limits)
-    widths = [[_measure(column[chosen], None if weight is None else weight[chosen]) for chosen in rows] for column in table.T]
+    widths = [
+        [_measure(column[chosen], None if weight is None else weight[chosen]) for chosen in rows] for column in table.T
+    ]
     return tuple(
         ResolutionProfile(
             edges=limits,

@@ -56,5 +56,6 @@ def outside(condition: ArrayLike, seen: ConditionRanges) -> NDArray[np.bool_]:
     if table.ndim != 2 or table.shape[1] != len(seen.low):
         raise DataError(f"the conditions have shape {table.shape} where training saw {len(seen.low)} columns.")
     # Written so that a comparison with NaN, which is false, counts as outside.
-    within: NDArray[np.bool_] = ((table >= seen.low) & (table <= seen.high)).all(axis=1)
-    return ~within
+    within = (table >= seen.low) & (table <= seen.high)
+    flagged: NDArray[np.bool_] = np.any(~within, axis=1)
+    return flagged

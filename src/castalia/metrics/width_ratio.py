@@ -104,10 +104,10 @@ def width_checks(
 def inclusive_width_checks(names: Sequence[str], true: ArrayLike, generated: ArrayLike) -> tuple[WidthCheck, ...]:
     """Compare the widths of all events at once: per target, and the mean over targets.
 
-    A common factor on all widths, such as 1.03, shows in the mean over targets with a few 10⁴ events, where no single bin
-    has the statistics. Pass pulls (responses over their known or fitted widths) rather than responses, so that the events
-    with the poorest resolution do not decide alone. Rows are events: with the targets of one event correlated, the
-    error of the mean grows as it must.
+    A common factor on all widths, such as 1.03, shows in the mean over targets with a few 10⁴ events, where no single
+    bin has the statistics. Pass pulls (responses over their known or fitted widths) rather than responses, so that the
+    events with the poorest resolution do not decide alone. Rows are events: with the targets of one event correlated,
+    the error of the mean grows as it must.
 
     Args:
         names: Names of the targets.

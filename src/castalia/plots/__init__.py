@@ -1,0 +1,1 @@
+"""Arrays in, Figure out: the figures of a report, each with its statistical uncertainty drawn."""

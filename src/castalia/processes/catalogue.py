@@ -32,8 +32,9 @@ _HIGGS_TO_PHOTONS: Final = (
     "Beams:idA = 2212",
     "Beams:idB = 2212",
     "Beams:eCM = 13000.",
-    # CTEQ6L1, the parton distributions of the paper's sample.
-    "PDF:pSet = 8",
+    # NNPDF2.3 LO: at leading order it gives ttH a diphoton pt, below 400 GeV, of mean 118.0 +- 0.6 and deviation 76.1
+    # GeV, where the paper's NLO sample has 119.0 and 76.4; the CTEQ6L1 that the paper names gives 116.5 and 74.2.
+    "PDF:pSet = 13",
     "25:m0 = 125.",
     "25:onMode = off",
     "25:onIfMatch = 22 22",
@@ -42,7 +43,7 @@ _HIGGS_TO_PHOTONS: Final = (
     "PartonLevel:FSR = off",
     "PartonLevel:MPI = off",
     "HadronLevel:all = off",
-    # A Higgs boson of 4 MeV width cannot be seen behind a resolution of 2 GeV; on-shell phase space is 1.3 x faster.
+    # A Higgs boson of 4 MeV width cannot be seen behind a resolution of 2 GeV; on-shell phase space is faster.
     "PhaseSpace:useBreitWigners = off",
 )
 

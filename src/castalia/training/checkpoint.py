@@ -19,7 +19,7 @@ import safetensors.torch
 from torch import Tensor
 
 from castalia.data.atomic import atomic_path, write_json
-from castalia.errors import ModelError
+from castalia.errors import MachineError, ModelError
 
 __all__ = ["FORMAT", "Checkpoint", "load_checkpoint", "save_checkpoint", "sweep"]
 
@@ -55,7 +55,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     with atomic_path(folder / name) as partial:
         partial.write_bytes(content)
     header = {"format": FORMAT, "tensors": name, "sha256": hashlib.sha256(content).hexdigest()}
-    write_json(folder / RECORD, {**header, "training": dict(checkpoint.record)})
+    try:
+        write_json(folder / RECORD, {**header, "training": dict(checkpoint.record)})
+    except MachineError:
+        (folder / name).unlink()
+        raise
     sweep(folder, keep=name)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import final
 
-from castalia.errors import ConfigError, MachineError, ModelError
+from castalia.data.atomic import write_error
+from castalia.errors import ConfigError, ModelError
 
 __all__ = ["History"]
 
@@ -70,12 +71,11 @@ class History:
             return
         line = (json.dumps(row, allow_nan=False) + "\n").encode()
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("ab") as file:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise MachineError(
-                f"{self._path}: cannot be written ({error.strerror}); free some space and resume."
-            ) from error
+            raise write_error(self._path, error) from error
         self.size += len(line)

@@ -32,7 +32,7 @@ __all__ = ["reweight_positive"]
 
 logger = logging.getLogger(__name__)
 
-FOLDS = 2
+FOLDS = 5
 FEWEST = 20
 """Events of a sign below which there is nothing to learn, and the probability is taken to be the same everywhere."""
 
@@ -89,7 +89,11 @@ def _classifier(
     if min(positive.sum(), (~positive).sum()) < FEWEST:
         return float(magnitude[positive].sum() / magnitude.sum()) if len(weight) else 1.0
     state = Stream(seed, "reweighting trees").integer(2**31, fold)
-    trees = HistGradientBoostingClassifier(max_iter=200, early_stopping=True, random_state=state)
+    # Noise in the factor turns into a positive bias where signs cancel, so the trees are kept coarse.
+    leaf = max(20, min(200, len(weight) // 50))
+    trees = HistGradientBoostingClassifier(
+        max_iter=300, max_leaf_nodes=8, min_samples_leaf=leaf, early_stopping=True, random_state=state
+    )
     trees.fit(features, positive, sample_weight=magnitude / magnitude.mean())
     return trees
 

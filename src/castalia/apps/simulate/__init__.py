@@ -1,0 +1,1 @@
+"""Truth to detector: learn a response, sample it, judge it."""

@@ -74,6 +74,7 @@ class Judgement:
         pairs: Resolution profiles beside the truth's.
         inclusive: Ratios of the pull widths of all events.
         correlation: Correlations of the generated pulls.
+        true_correlation: Correlations of the true pulls.
         correlations: The same beside the truth's, pair by pair.
         gate: The verdict.
     """
@@ -87,6 +88,7 @@ class Judgement:
     pairs: tuple[ProfilePair, ...]
     inclusive: tuple[WidthCheck, ...]
     correlation: CorrelationMatrix
+    true_correlation: CorrelationMatrix
     correlations: tuple[CorrelationCheck, ...]
     gate: Gate
 
@@ -96,7 +98,7 @@ def measure_truth(events: JudgedEvents) -> Truths:
     if events.truth is not None:
         widths = events.truth.widths(events.condition)
     else:
-        widths = fitted_widths(events.condition, events.target, events.seed)
+        widths = fitted_widths(events.condition, events.target)
     panels = panels_of(events.features)
     axes = axes_of(events.features, events.condition, len(panels[0].columns))
     return Truths(
@@ -147,6 +149,7 @@ def judge_sampler(
         pairs=tuple(pairs),
         inclusive=inclusive,
         correlation=correlation,
+        true_correlation=truths.correlation,
         correlations=correlations,
         gate=judge([*checks, *inclusive], correlations, auc),
     )

@@ -33,14 +33,11 @@ class RootReader(Reader):
 
     def __init__(self, path: Path, tree: str | None, rename: Mapping[str, str]) -> None:
         super().__init__(path, rename)
+        _check_length(path)
         with self._damage():
             # A mapping, because uproot takes what follows a colon in a plain name for the name of an object.
             self._file = uproot.open({str(path): None})
         try:
-            with self._damage():
-                end, size = int(self._file.file.fEND), path.stat().st_size
-            if size < end:
-                raise DataError(f"{path}: is cut short: {size} bytes instead of {end}; copy or make the file again.")
             with self._damage():
                 classes = self._file.classnames(recursive=True, cycle=False)
             name = _tree_name(path, tree, classes)
@@ -108,6 +105,18 @@ class RootReader(Reader):
                 f"{self.path}: is damaged or no ROOT file ({reason}); check it with 'castalia inspect', "
                 "copy or make it again."
             ) from exc
+
+
+def _check_length(path: Path) -> None:
+    """Compare the length of the file with the one in its header, for uproot opens files that lack their baskets."""
+    with path.open("rb") as file:
+        header = file.read(20)
+    version = int.from_bytes(header[4:8], "big")
+    # Files beyond 2 GB have 64-bit pointers and say so by a version number that is one million larger.
+    end = int.from_bytes(header[12 : 20 if version >= 1_000_000 else 16], "big")
+    size = path.stat().st_size
+    if size < end:
+        raise DataError(f"{path}: is cut short: {size} bytes instead of {end}; copy or make the file again.")
 
 
 def _tree_name(path: Path, tree: str | None, classes: Mapping[str, str]) -> str:

@@ -16,13 +16,14 @@ from castalia.data.layout import Layout
 from castalia.data.strict import StrictModel
 from castalia.errors import ConfigError
 from castalia.estimators.base import Batch, Density, Estimator, Events, Losses, Objective, Sampler
+from castalia.estimators.condition_encoding import ConditionEncoding
 from castalia.estimators.flows.autoregressive import AutoregressiveBlock
 from castalia.estimators.flows.chain import Block, Chain
 from castalia.estimators.flows.conditional_affine import ConditionalAffine
 from castalia.estimators.flows.coupling import CouplingBlock
 from castalia.estimators.flows.permutation import Permutation, half_swap, mixed, reverse
 from castalia.estimators.flows.univariate import AffineMap, SplineMap, UnivariateMap
-from castalia.estimators.scaling import ConditionScaling, TargetScaling
+from castalia.estimators.scaling import TargetScaling
 
 __all__ = [
     "CouplingSplineConfig",
@@ -42,6 +43,7 @@ class FlowConfig(StrictModel):
     Attributes:
         blocks: Number of blocks in the chain.
         hidden: Widths of the hidden layers of each block's network.
+        embedding_bins: Bins of a piecewise-linear embedding of the conditions; 0 for none.
         conditional_affine: Take location and width as functions of the condition out first, in a block of their own.
         log_scale_limit: Largest absolute log-scale of one affine map.
         truncate: Confine unbounded targets to a fixed range by a final tanh, and train on events within it only.
@@ -52,6 +54,7 @@ class FlowConfig(StrictModel):
 
     blocks: int = Field(default=2, ge=1)
     hidden: tuple[int, ...] = Field(default=(64, 64), min_length=1)
+    embedding_bins: int = Field(default=0, ge=0)
     conditional_affine: bool = True
     log_scale_limit: float = Field(default=3.0, gt=0)
     truncate: bool = False
@@ -97,13 +100,13 @@ class NormalizingFlow(Estimator, Sampler, Density):
         if not isinstance(config, self.Config):
             raise ConfigError(f"{type(self).__name__} takes a {self.Config.__name__}, not a {type(config).__name__}.")
         self.config, self.layout = config, layout
-        self.conditions = ConditionScaling(layout.condition)
+        self.conditions = ConditionEncoding(layout.condition, config.embedding_bins)
         self.targets = TargetScaling(layout.target, config.truncate)
         self.chain = Chain(self._blocks(config, layout))
 
     @abstractmethod
     def block(self, config: FlowConfig, variables: int, condition: int) -> Block:
-        """Build one block for ``variables`` targets and ``condition`` condition variables."""
+        """Build one block for ``variables`` targets and ``condition`` encoded condition features."""
 
     def prepare(self, stream: Iterable[Batch]) -> None:
         """Measure the scalings; see ``Trainable.prepare``.
@@ -156,7 +159,7 @@ class NormalizingFlow(Estimator, Sampler, Density):
         return self.targets.support()
 
     def _blocks(self, config: FlowConfig, layout: Layout) -> list[Block]:
-        variables, condition = len(layout.target), len(layout.condition)
+        variables, condition = len(layout.target), self.conditions.width
         blocks: list[Block] = []
         if config.conditional_affine:
             blocks.append(ConditionalAffine(variables, condition, config.hidden, config.log_scale_limit))

@@ -1,0 +1,160 @@
+"""The figures of an evaluation: the paper's Figures 1 to 6, with ratio panels and the rival beside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from castalia.apps.simulate.events import JudgedEvents
+from castalia.apps.simulate.judging import Judgement, ProfilePair
+from castalia.apps.simulate.model import ResponseModel
+from castalia.apps.simulate.profiles import Panel, panels_of
+from castalia.apps.simulate.results import MASS_WINDOW, DiphotonSystem
+from castalia.metrics.moments import Moments
+from castalia.plots.correlation import correlation_figure
+from castalia.plots.export import Figure, save
+from castalia.plots.history import history_figure
+from castalia.plots.ratio import RatioPanel, Sample, ratio_grid, ratio_histogram
+from castalia.plots.resolution import ProfilePanel, WidthCurve, resolution_grid
+from castalia.plots.response import response_edges, response_figure
+from castalia.reports.document import FigureItem
+
+__all__ = ["draw_figures"]
+
+NAMES = ("Target", "Model", "Parametric smearing")
+SYMBOLS = {"et": r"$E_\mathrm{T}$", "pt": r"$p_\mathrm{T}$", "eta": r"$\eta$", "phi": r"$\phi$", "mu": r"$\mu$"}
+Floats = NDArray[np.float64]
+
+
+def draw_figures(
+    folder: Path,
+    model: ResponseModel,
+    events: JudgedEvents,
+    judged: Judgement,
+    rival: Judgement,
+    systems: tuple[DiphotonSystem, DiphotonSystem, DiphotonSystem] | None,
+) -> dict[str, FigureItem]:
+    """Draw and save every figure that applies.
+
+    Returns:
+        Items for the report, by name.
+    """
+    samples = (events.target, judged.generated, rival.generated)
+    items: dict[str, FigureItem] = {}
+
+    def keep(name: str, figure: Figure, caption: str, alt: str) -> None:
+        png, _ = save(figure, folder, name)
+        items[name] = FigureItem(png, caption, alt)
+
+    history = _history(model)
+    if history is not None:
+        keep("history", history, "Course of the training: mean Wasserstein distance and loss after each epoch; the dotted "
+             "line marks the epoch that was kept.", "Loss and mean Wasserstein distance against epoch")
+    if judged.pairs:
+        keep("resolution", _resolutions(judged, rival), "Core widths against the truth, objects together. Bars and bands are "
+             "statistical; the band in the ratio panels is the target's.", "Resolution profiles with ratio panels")
+    panels = panels_of(events.features)
+    keep("reconstructed", ratio_grid(_reconstructed(events, panels, samples)), "Reconstructed quantities, all objects "
+         "together.", "Distributions of reconstructed quantities with ratio panels")
+    for log, name, words in ((False, "response", "cores"), (True, "response_tails", "tails")):
+        keep(name, response_figure(_responses(events, panels, samples), log=log), f"Responses, their {words}.",
+             f"Distributions of the responses, {words}")
+    if systems is not None:
+        keep("mass", ratio_histogram(_mass(systems)), "Invariant mass of the photon pair, with under- and overflow in the "
+             "outer bins.", "Diphoton mass with ratio panel")
+        keep("pt", ratio_histogram(_pt(systems)), "Transverse momentum of the photon pair.", "Diphoton pT with ratio panel")
+    if len(events.names) > 1:
+        labels = [_label(v.group, v.object_index) for v in events.features.layout.target]
+        mine, true = judged.correlation, judged.true_correlation
+        keep("correlation", correlation_figure(labels, true.value, mine.value, error=np.hypot(mine.error, true.error),
+                                               names=("Target", "Model")),
+             "Correlations of the pulls.", "Correlation matrices of target and model, and their difference")
+    return items
+
+
+def _history(model: ResponseModel) -> Figure | None:
+    path = model.folder.history
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    if not rows:
+        return None
+    validation = np.array([row["validation"].get("loss", np.nan) if row["validation"] else np.nan for row in rows])
+    distance = np.array([(row.get("metrics") or {}).get("mean_wasserstein", np.nan) for row in rows], dtype=float)
+    train = np.array([sum(row["train"].values()) for row in rows])
+    epochs = np.array([row["epoch"] for row in rows])
+    best = model.folder.record.results.get("best_epoch")
+    return history_figure(
+        epochs, train, validation, distance, best_epoch=int(best) if isinstance(best, int | float) else None
+    )
+
+
+def _resolutions(judged: Judgement, rival: Judgement) -> Figure:
+    rows: dict[str, list[ProfilePanel]] = {}
+    for mine, other in zip(judged.pairs, rival.pairs, strict=True):
+        rows.setdefault(mine.panel.name, []).append(_profile(mine, other))
+    return resolution_grid(list(rows.values()))
+
+
+def _profile(mine: ProfilePair, other: ProfilePair) -> ProfilePanel:
+    return ProfilePanel(
+        response=_label(mine.panel.name),
+        response_unit=mine.panel.unit,
+        truth=_label(mine.axis.name),
+        truth_unit=mine.axis.unit,
+        edges=mine.axis.edges,
+        target=WidthCurve(NAMES[0], mine.true.width, mine.true.error),
+        generated=(
+            WidthCurve(NAMES[1], mine.generated.width, mine.generated.error),
+            WidthCurve(NAMES[2], other.generated.width, other.generated.error),
+        ),
+    )
+
+
+def _reconstructed(events: JudgedEvents, panels: tuple[Panel, ...], samples: tuple[Floats, ...]) -> list[RatioPanel]:
+    values = [events.features.reconstructed(events.reference, sample) for sample in samples]
+    result = []
+    for panel in panels:
+        columns = [sample[:, panel.columns].ravel() for sample in values]
+        low, high = np.quantile(columns[0], [0.001, 0.995])
+        result.append(_ratio(columns, np.linspace(low, high, 41), f"Reconstructed {_label(panel.name)}", panel.unit, True))
+    return result
+
+
+def _responses(events: JudgedEvents, panels: tuple[Panel, ...], samples: tuple[Floats, ...]) -> list[RatioPanel]:
+    result = []
+    for panel in panels:
+        columns = [sample[:, panel.columns].ravel() for sample in samples]
+        derived = events.features.target[panel.name].reference is not None
+        label = rf"$\Delta${_label(panel.name)}" if derived else _label(panel.name)
+        result.append(_ratio(columns, response_edges(columns[0]), label, panel.unit, False))
+    return result
+
+
+def _ratio(columns: list[Floats], edges: Floats, label: str, unit: str, fold: bool) -> RatioPanel:
+    named = [Sample(name, values) for name, values in zip(NAMES, columns, strict=True)]
+    return RatioPanel(named[0], tuple(named[1:]), edges, label, unit, fold=fold)
+
+
+def _mass(systems: tuple[DiphotonSystem, DiphotonSystem, DiphotonSystem]) -> RatioPanel:
+    named = [Sample(name, system.mass) for name, system in zip(NAMES, systems, strict=True)]
+    notes = tuple(_note(name, system.moments()[0]) for name, system in zip(NAMES, systems, strict=True))
+    return RatioPanel(named[0], tuple(named[1:]), np.linspace(*MASS_WINDOW, 41), r"$m_{\gamma\gamma}$", "GeV", fold=True,
+                      notes=notes)
+
+
+def _pt(systems: tuple[DiphotonSystem, DiphotonSystem, DiphotonSystem]) -> RatioPanel:
+    named = [Sample(name, system.pt) for name, system in zip(NAMES, systems, strict=True)]
+    notes = tuple(_note(name, system.moments()[1]) for name, system in zip(NAMES, systems, strict=True))
+    return RatioPanel(named[0], tuple(named[1:]), np.linspace(0, 400, 41), r"$p_\mathrm{T}^{\gamma\gamma}$", "GeV",
+                      fold=True, notes=notes)
+
+
+def _note(name: str, moments: Moments) -> str:
+    return f"{name}: mean {moments.mean:.3f}, SD {moments.sd:.3f} GeV"
+
+
+def _label(name: str, index: int | None = None) -> str:
+    symbol = SYMBOLS.get(name, name)
+    return symbol if index is None else f"{symbol} {index + 1}"

@@ -1,0 +1,81 @@
+"""The masked network: strictly autoregressive, all of the context, sorted units, and ``solve`` against full passes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from castalia.errors import ConfigError
+from castalia.nn.masked import MaskedMLP
+
+
+def _network(hidden=(24, 17), variables=5, context=3, outputs=2) -> MaskedMLP:
+    network = MaskedMLP(variables, context, outputs, hidden).double()
+    with torch.no_grad():
+        for number, parameter in enumerate(network.parameters()):
+            steps = torch.arange(parameter.numel(), dtype=torch.float64).view(parameter.shape)
+            parameter.copy_(torch.sin(steps * 1.7 + number))
+    return network
+
+
+def _jacobians(network: MaskedMLP) -> tuple[torch.Tensor, torch.Tensor]:
+    x = torch.linspace(-1, 1, network.variables, dtype=torch.float64)
+    c = torch.linspace(0.3, 0.9, network.context, dtype=torch.float64)
+    return torch.autograd.functional.jacobian(lambda x, c: network(x[None], c[None])[0], (x, c))
+
+
+@pytest.mark.parametrize("hidden", [(24,), (24, 17), (8, 9, 10), (3, 3)])
+def test_outputs_see_earlier_variables_only_and_all_of_the_context(hidden):
+    network = _network(hidden)
+    by_variable, by_context = _jacobians(network)
+    for i in range(network.variables):
+        assert float(by_variable[i, :, i:].abs().sum()) == 0
+        assert bool((by_context[i].abs().sum(0) > 0).all())
+    if min(hidden) >= network.variables:
+        assert bool((by_variable[-1].abs().sum(0)[:-1] > 0).all())
+
+
+def test_a_mask_without_holes_is_noticed():
+    network = _network()
+    network.layers[0].mask.fill_(1)  # negative control for the test above
+    by_variable, _ = _jacobians(network)
+    assert float(by_variable[0].abs().sum()) > 0
+
+
+def test_units_are_sorted_by_degree():
+    network = _network((24, 17))
+    for layer in network.layers[:-1]:
+        seen = layer.mask.sum(1)
+        assert bool((seen.diff() >= 0).all())
+    assert network.edges[0] == [0, 5, 10, 15, 20, 24]
+
+
+@pytest.mark.parametrize("hidden", [(24,), (24, 17), (8, 9, 10), (3, 3)])
+def test_solving_equals_full_passes(hidden):
+    network = _network(hidden)
+    context = torch.sin(torch.arange(30, dtype=torch.float64)).view(10, 3)
+    noise = torch.cos(torch.arange(50, dtype=torch.float64)).view(10, 5)
+
+    def step(i: int, raw: torch.Tensor) -> torch.Tensor:
+        return noise[:, i] * torch.tanh(raw[:, 0]) + raw[:, 1]
+
+    found = network.solve(context, step)
+    values = torch.zeros(10, 5, dtype=torch.float64)
+    for _ in range(5):  # the textbook inverse: as many full passes as variables
+        raw = network(values, context)
+        values = noise * torch.tanh(raw[..., 0]) + raw[..., 1]
+    assert torch.allclose(found, values, rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(found, network.solve(context.roll(1, 0), step))
+    assert not found.requires_grad
+
+
+def test_initial_weights_are_masked_and_scaled():
+    network = MaskedMLP(4, 2, 2, (32,), final_gain=0.01)
+    for layer in network.layers:
+        assert torch.equal(layer.weight, layer.masked_weight())
+    assert float(network.layers[-1].weight.abs().max()) < 0.01 < float(network.layers[0].weight.abs().max())
+
+
+def test_no_hidden_layer_is_refused():
+    with pytest.raises(ConfigError, match="hidden layer"):
+        MaskedMLP(2, 1, 2, ())

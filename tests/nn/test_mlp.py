@@ -1,0 +1,23 @@
+"""The plain network."""
+
+from __future__ import annotations
+
+import torch
+
+from castalia.nn.mlp import MLP
+
+
+def test_it_is_its_formula():
+    network = MLP(2, 3, (4,)).double()
+    x = torch.linspace(-2, 2, 10, dtype=torch.float64).view(5, 2)
+    first, second = network.layers
+    expected = torch.relu(x @ first.weight.t() + first.bias) @ second.weight.t() + second.bias
+    assert torch.allclose(network(x), expected)
+    assert not torch.allclose(network(x), x @ torch.ones(2, 3).double())
+
+
+def test_the_last_layer_can_start_small():
+    torch.manual_seed(1)
+    small, large = MLP(3, 4, (8, 8), final_gain=0.01), MLP(3, 4, (8, 8))
+    x = torch.ones(1, 3)
+    assert float(small(x).abs().max().detach()) < 0.02 < float(large(x).abs().max().detach())
