@@ -13,8 +13,10 @@ from castalia.estimators.arrays import batch_from_arrays, events_from_array, to_
 def test_round_trip():
     condition, target = np.arange(6.0).reshape(3, 2), np.arange(3.0).reshape(3, 1)
     batch = batch_from_arrays(condition, target, np.array([1.0, 2.0, 3.0]))
-    assert batch.condition.flat.dtype == torch.float32 and batch.index.tolist() == [0, 1, 2]
-    assert np.array_equal(to_numpy(batch.condition.flat), condition) and batch.weight.tolist() == [1, 2, 3]
+    assert batch.condition.flat.dtype == torch.float32
+    assert batch.index.tolist() == [0, 1, 2]
+    assert np.array_equal(to_numpy(batch.condition.flat), condition)
+    assert batch.weight.tolist() == [1, 2, 3]
     condition[0, 0] = 99  # the batch is a copy
     assert float(batch.condition.flat[0, 0]) == 0
     assert to_numpy(torch.ones(2, requires_grad=True, dtype=torch.float64)).dtype == np.float64
@@ -22,7 +24,9 @@ def test_round_trip():
 
 def test_a_target_and_weights_may_be_absent():
     batch = batch_from_arrays(np.ones((4, 2)), None, dtype=torch.float64)
-    assert batch.target.flat.shape == (4, 0) and batch.weight.tolist() == [1.0] * 4 and len(batch) == 4
+    assert batch.target.flat.shape == (4, 0)
+    assert batch.weight.tolist() == [1.0] * 4
+    assert len(batch) == 4
 
 
 def test_wrong_shapes_are_refused():

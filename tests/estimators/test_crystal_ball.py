@@ -41,7 +41,9 @@ def test_gaussian_tails_are_a_gaussian():
     tails = torch.tensor(crystal_ball.GAUSSIAN)
     t = torch.linspace(-8, 8, 33)
     assert torch.allclose(crystal_ball.log_density(t, tails), -0.5 * t**2 - 0.5 * math.log(2 * math.pi))
-    assert torch.allclose(crystal_ball.information(tails.double()), torch.diag(torch.tensor([1.0, 2.0]).double()), atol=1e-2)
+    assert torch.allclose(
+        crystal_ball.information(tails.double()), torch.diag(torch.tensor([1.0, 2.0]).double()), atol=1e-2
+    )
 
 
 @pytest.mark.statistical

@@ -30,7 +30,9 @@ def test_every_preset_builds(name):
 def test_the_paper_preset_is_the_paper():
     config = registry.build(*registry.preset("paper"), LAYOUT).config
     assert (config.blocks, config.hidden, config.log_scale_limit) == (10, (128, 128), 1.0)
-    assert config.truncate and config.permutation == "half_swap" and config.univariate == "affine"
+    assert config.truncate
+    assert config.permutation == "half_swap"
+    assert config.univariate == "affine"
 
 
 def test_unknown_names_list_the_known_ones():
@@ -88,4 +90,5 @@ def test_weights_are_a_function_of_the_seed_and_torch_is_left_alone():
     one, same, other = (registry.build("coupling_spline_flow", {}, LAYOUT, seed) for seed in (1, 1, 2))
     assert torch.equal(before, torch.random.get_rng_state())
     first, second, third = (torch.cat([p.flatten() for p in e.parameters()]) for e in (one, same, other))
-    assert torch.equal(first, second) and not torch.equal(first, third)
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)

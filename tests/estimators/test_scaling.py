@@ -67,7 +67,8 @@ def test_the_paper_scales_by_constants_and_tanh():
     scaling = _prepared(variables, values, truncate=True)
     low, high = scaling.support()
     largest = float(values[:, 1].abs().max())
-    assert high.tolist() == pytest.approx([20.0, 1.05 * largest], rel=1e-12) and torch.equal(low, -high)
+    assert high.tolist() == pytest.approx([20.0, 1.05 * largest], rel=1e-12)
+    assert torch.equal(low, -high)
     assert scaling.inside(values).tolist() == [False] + [True] * (len(values) - 1)
     scaled, log_jacobian = scaling(values[1:])
     assert torch.allclose(scaled, torch.atanh(values[1:] / high))
@@ -87,7 +88,8 @@ def test_integers_go_to_cells_and_back():
     values = _values()
     noise = torch.from_numpy(Stream(2, "noise").at().random((len(values), 1)))
     moved = scaling.dequantise(values, noise)
-    assert bool((moved[:, 4] >= values[:, 4]).all()) and torch.equal(moved[:, :4], values[:, :4])
+    assert bool((moved[:, 4] >= values[:, 4]).all())
+    assert torch.equal(moved[:, :4], values[:, :4])
     assert torch.equal(scaling.to_sample(moved), values)
 
 

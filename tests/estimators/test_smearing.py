@@ -13,9 +13,10 @@ from castalia.estimators.registry import build
 from castalia.estimators.smearing import smearing_axes
 from castalia.rng import Stream
 
-CONDITION = tuple(
-    Variable(f"{name}_{k + 1}", group=name, object_index=k) for name in ("et", "eta") for k in (0, 1)
-) + (Variable("mu"),)
+CONDITION = (
+    *tuple(Variable(f"{name}_{k + 1}", group=name, object_index=k) for name in ("et", "eta") for k in (0, 1)),
+    Variable("mu"),
+)
 
 
 def test_axes_are_the_objects_own_conditions_then_the_events():

@@ -18,7 +18,9 @@ LAYOUT = Layout((Variable("c"),), (Variable("x", bounds=(0.0, math.inf)), Variab
 
 @pytest.fixture
 def folder(tmp_path):
-    save_model(tmp_path / "ein Modell é", build("masked_autoregressive_flow", {"hidden": [8]}, LAYOUT), LAYOUT, {"a": 1})
+    save_model(
+        tmp_path / "ein Modell é", build("masked_autoregressive_flow", {"hidden": [8]}, LAYOUT), LAYOUT, {"a": 1}
+    )
     return tmp_path / "ein Modell é"
 
 
@@ -30,7 +32,9 @@ def _edit(folder, **changes):
 
 def test_a_good_folder_loads(folder):
     loaded = load_model(folder)
-    assert loaded.layout == LAYOUT and loaded.extra == {"a": 1} and not loaded.estimator.training
+    assert loaded.layout == LAYOUT
+    assert loaded.extra == {"a": 1}
+    assert not loaded.estimator.training
     assert sorted(p.name for p in folder.iterdir()) == ["model.json", "model.safetensors"]
 
 

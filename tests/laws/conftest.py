@@ -17,6 +17,7 @@ from castalia.rng import Stream
 
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "affine": ("masked_autoregressive_flow", {"blocks": 2, "hidden": [16, 16]}),
+    "embedded": ("masked_autoregressive_flow", {"blocks": 1, "hidden": [16, 16], "embedding_bins": 8}),
     "autoregressive spline": ("masked_autoregressive_flow", {"blocks": 2, "hidden": [16], "univariate": "spline"}),
     "paper": (
         "masked_autoregressive_flow",

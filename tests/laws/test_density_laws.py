@@ -103,7 +103,8 @@ def test_samples_stay_inside_and_the_density_ends_there(make, kind, target):
     at_edge = drawn == low if TARGETS[target].integer else drawn <= low
     assert not bool(((drawn >= high) | (at_edge & (not TARGETS[target].integer))).any())
     if TARGETS[target].integer:
-        assert bool((drawn == drawn.round()).all()) and bool((drawn >= low).all())
+        assert bool((drawn == drawn.round()).all())
+        assert bool((drawn >= low).all())
     outside = torch.where(torch.isfinite(low), low - 1, high + 1).expand(3, 1)
     few = events.take(torch.arange(3))
     batch = Batch(few.condition, Events(outside), few.weight, few.index)

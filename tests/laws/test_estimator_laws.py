@@ -15,7 +15,9 @@ def test_sampling_is_reproducible(make, kind, size):
     condition = events.condition.map(lambda c: c[:50])
     stream = Stream(7, "sampling")
     first = estimator.sample(condition, 2, stream.at(3)).flat
-    assert first.shape == (100, size) and first.dtype == torch.float64 and not first.requires_grad
+    assert first.shape == (100, size)
+    assert first.dtype == torch.float64
+    assert not first.requires_grad
     assert torch.equal(first, estimator.sample(condition, 2, stream.at(3)).flat)
     assert not torch.equal(first, estimator.sample(condition, 2, stream.at(4)).flat)
 
@@ -28,15 +30,18 @@ def test_draws_of_one_event_are_neighbours(make, kind):
     stream = Stream(8, "sampling")
     both = estimator.sample(condition, 3, stream.at()).flat
     alone = estimator.sample(condition.map(lambda c: c[:1]), 3, stream.at()).flat
-    assert torch.allclose(both[:3], alone) and not torch.allclose(both[3:], alone)
+    assert torch.allclose(both[:3], alone)
+    assert not torch.allclose(both[3:], alone)
 
 
 def test_saving_and_loading_changes_no_number(make, kind, size, tmp_path):
     estimator, events = make(kind, size)
     save_model(tmp_path / "model", estimator, estimator.layout, {"note": "ü"})
     loaded = load_model(tmp_path / "model")
-    assert loaded.layout == estimator.layout and loaded.extra == {"note": "ü"}
-    assert type(loaded.estimator) is type(estimator) and loaded.estimator.config == estimator.config
+    assert loaded.layout == estimator.layout
+    assert loaded.extra == {"note": "ü"}
+    assert type(loaded.estimator) is type(estimator)
+    assert loaded.estimator.config == estimator.config
     before, after = estimator.state_dict(), loaded.estimator.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) and before[name].dtype == after[name].dtype for name in before)
@@ -96,4 +101,6 @@ def test_precision_follows_the_module(make, kind, precision):
     estimator = estimator.to(precision)
     assert estimator.log_prob(events).dtype == precision
     assert estimator.sample(events.condition, 1, Stream(1, "").at()).flat.dtype == precision
-    assert isinstance(estimator, Estimator) and isinstance(estimator, Sampler) and isinstance(estimator, Density)
+    assert isinstance(estimator, Estimator)
+    assert isinstance(estimator, Sampler)
+    assert isinstance(estimator, Density)

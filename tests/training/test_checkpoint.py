@@ -3,7 +3,8 @@ import json
 import pytest
 import torch
 
-from castalia.errors import ModelError
+import castalia.training.checkpoint as checkpoint_module
+from castalia.errors import MachineError, ModelError
 from castalia.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 
@@ -43,6 +44,20 @@ def test_shared_and_strided_tensors_are_saved(tmp_path):
     loaded = load_checkpoint(tmp_path).tensors
     assert torch.equal(loaded["a"], base.T)
     assert torch.equal(loaded["b"], base)
+
+
+def test_a_disk_that_fills_between_the_two_files_leaves_the_first_checkpoint(tmp_path, monkeypatch):
+    save(tmp_path, 1)
+
+    def full(path, obj):
+        raise MachineError("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_module, "write_json", full)
+        with pytest.raises(MachineError, match="planted"):
+            save(tmp_path, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["training-00000001.safetensors", "training.json"]
+    assert load_checkpoint(tmp_path).record["number"] == 1
 
 
 def flip(path):

@@ -4,6 +4,7 @@ Modes: ``train`` begins or resumes a training; ``kill-training`` and ``kill-savi
 random moment with SIGKILL, and check what it left (forked, because importing torch takes seconds).
 """
 
+import functools
 import importlib.util
 import os
 import resource
@@ -29,8 +30,8 @@ def say(word):
     sys.stdout.flush()
 
 
-def train(folder, begun, epochs, checkpoint_seconds=0.02, slow_metrics=0.0):
-    """Train two alternating objectives; calls ``begun`` with the first step."""
+def train(folder, begun, epochs, checkpoint_seconds=0.02, slow_metrics=0.0, limit=0):
+    """Train two alternating objectives; calls ``begun`` with the first step, after which files may have ``limit`` bytes."""
     config = TrainingConfig(
         epochs=epochs, batch_size=50, learning_rate=0.02, ema=0.99, clip=1.0, checkpoint_seconds=checkpoint_seconds
     )
@@ -40,6 +41,8 @@ def train(folder, begun, epochs, checkpoint_seconds=0.02, slow_metrics=0.0):
         if not said:
             said.append(state)
             begun()
+            if limit:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 
     def metrics(model):
         if slow_metrics:
@@ -76,7 +79,7 @@ def kill_children(kills, longest, work, afterwards):
         if child == 0:
             code = 1
             try:
-                work(lambda: os.write(writer, b"x"))
+                work(functools.partial(os.write, writer, b"x"))
                 code = 0
             finally:
                 os._exit(code)
@@ -114,9 +117,7 @@ def main():
     torch.set_num_threads(1)
     mode, folder = sys.argv[1], Path(sys.argv[2])
     options = {key: float(value) for key, value in (word.split("=") for word in sys.argv[3:])}
-    epochs, kills, limit = (int(options.pop(key, 0)) for key in ("epochs", "kills", "limit"))
-    if limit:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    epochs, kills = (int(options.pop(key, 0)) for key in ("epochs", "kills"))
     try:
         if mode == "kill-saving":
             kill_saving(folder, kills)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -50,6 +51,7 @@ def duration(seconds: float) -> str:
 class StepProgress(Protocol):
     """Callback of anything that takes a while: done so far, total, seconds left and a short text."""
 
+    @abstractmethod
     def __call__(self, done: float, total: float, seconds_left: float | None, text: str = "") -> None:
         """Show one state."""
 

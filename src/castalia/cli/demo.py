@@ -58,7 +58,9 @@ QUICK = _Size(events=60_000, epochs=20, expected=(25, 20, 5, 25))
 
 
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for everything the demo makes.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for everything the demo makes.")
+    ],
     application: Annotated[str, typer.Argument(help="What to show: simulate.")] = "simulate",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer events: under two minutes instead of eight.")] = False,
     process: Annotated[str, typer.Option(help="ttH or ggH by Pythia 8, or toy, which needs no Pythia.")] = "ttH",
@@ -71,21 +73,19 @@ def demo(
 
     Example: castalia demo --quick -o demo
     """
-    from castalia.errors import ConfigError  # noqa: PLC0415
+    from castalia.errors import ConfigError
 
     if application != "simulate":
         raise ConfigError(f"There is no demo of {application!r}; known: simulate.")
     _simulate(output, QUICK if quick else FULL, process, seed, workers, overwrite, json)
 
 
-def _simulate(
-    folder: Path, size: _Size, process: str, seed: int, workers: int, overwrite: bool, json: bool
-) -> None:
-    from castalia.apps.simulate.evaluate import EvaluateRequest, evaluate  # noqa: PLC0415 - loads torch
-    from castalia.apps.simulate.sample import SampleRequest, sample  # noqa: PLC0415
-    from castalia.apps.simulate.train import train  # noqa: PLC0415
-    from castalia.errors import ConfigError  # noqa: PLC0415
-    from castalia.production.diphoton import DiphotonRequest, generate_diphoton  # noqa: PLC0415
+def _simulate(folder: Path, size: _Size, process: str, seed: int, workers: int, overwrite: bool, json: bool) -> None:
+    from castalia.apps.simulate.evaluate import EvaluateRequest, evaluate
+    from castalia.apps.simulate.sample import SampleRequest, sample
+    from castalia.apps.simulate.train import train
+    from castalia.errors import ConfigError
+    from castalia.production.diphoton import DiphotonRequest, generate_diphoton
 
     if folder.exists() and any(folder.iterdir()) and not overwrite:
         raise ConfigError(f"{folder} is not empty; choose another folder or pass --overwrite.")
@@ -115,9 +115,7 @@ def _simulate(
 
     _announce(4, "Judge it on events that the training never saw, beside parametric smearing", size.expected[3])
     with step_progress("evaluating") as progress:
-        request_ = EvaluateRequest(
-            run=run, files=(data,), output=folder / "report", seed=seed, overwrite=overwrite
-        )
+        request_ = EvaluateRequest(run=run, files=(data,), output=folder / "report", seed=seed, overwrite=overwrite)
         summary, failure = evaluate(request_, progress)
     print_result({**summary, "seconds": round(time.monotonic() - started, 1)}, json)
     _say(f"Open {folder / 'report' / 'report.html'} in a browser. The same steps by hand are in docs/quickstart.md.")

@@ -17,8 +17,8 @@ app = typer.Typer(help="Generate events of a process with a detector's response.
 
 
 class _Process(StrEnum):
-    ttH = "ttH"  # noqa: N815 - the process's own name
-    ggH = "ggH"  # noqa: N815
+    ttH = "ttH"
+    ggH = "ggH"
     toy = "toy"
 
 
@@ -57,9 +57,7 @@ def diphoton(
     parametrisation: Annotated[
         _Parametrisation, typer.Option(help="Resolution functions: repaired, as printed, or smooth.")
     ] = _Parametrisation.repaired,
-    mixture: Annotated[
-        _Mixture, typer.Option(help="How the asymmetric 84/16 weights are read.")
-    ] = _Mixture.amplitude,
+    mixture: Annotated[_Mixture, typer.Option(help="How the asymmetric 84/16 weights are read.")] = _Mixture.amplitude,
     seed: SeedOption = 1,
     workers: Workers = 1,
     resume: Resume = False,
@@ -71,12 +69,21 @@ def diphoton(
 
     Example: castalia generate diphoton --process toy --events 20000 --seed 1 -o diphoton.root
     """
-    from castalia.production.diphoton import DiphotonRequest, generate_diphoton  # noqa: PLC0415 - loads Pythia
+    from castalia.production.diphoton import DiphotonRequest, generate_diphoton
 
     request = DiphotonRequest(
-        process=process.value, scenario=scenario.value, rho=rho, parametrisation=parametrisation.value,
-        mixture=mixture.value, events=events, seed=seed, output=output, workers=workers, resume=resume,
-        overwrite=overwrite, dry_run=dry_run,
+        process=process.value,
+        scenario=scenario.value,
+        rho=rho,
+        parametrisation=parametrisation.value,
+        mixture=mixture.value,
+        events=events,
+        seed=seed,
+        output=output,
+        workers=workers,
+        resume=resume,
+        overwrite=overwrite,
+        dry_run=dry_run,
     )
     with step_progress(f"{process.value} events") as progress:
         summary = generate_diphoton(request, progress)

@@ -22,7 +22,7 @@ def inspect(
 
     Example: castalia inspect diphoton.root
     """
-    from castalia.cli.inspection import inspect_file, inspect_run  # noqa: PLC0415 - loads readers
+    from castalia.cli.inspection import inspect_file, inspect_run
 
     summary, failure = inspect_run(path) if path.is_dir() else inspect_file(path, tree)
     print_result(summary, json)

@@ -31,7 +31,9 @@ def inspect_file(path: Path, tree: str | None) -> tuple[dict[str, Any], Castalia
         "file": str(path),
         "entries": sidecar.file.entries,
         "columns": {
-            name: " ".join(part for part in (record.dtype, _shape(record.shape), record.unit, record.role or "") if part)
+            name: " ".join(
+                part for part in (record.dtype, _shape(record.shape), record.unit, record.role or "") if part
+            )
             for name, record in sidecar.columns.items()
         },
         "counts": sidecar.counts,
@@ -87,7 +89,9 @@ def inspect_run(path: Path) -> tuple[dict[str, Any], CastaliaError | None]:
     summary = {
         "run": str(path),
         **folder.record.model_dump(mode="json"),
-        "columns": {spec.name: spec.model_dump(mode="json", include={"unit", "range"}) for spec in folder.schema().columns},
+        "columns": {
+            spec.name: spec.model_dump(mode="json", include={"unit", "range"}) for spec in folder.schema().columns
+        },
         "models": models,
         "history_epochs": len(folder.history.read_text().splitlines()) if folder.history.exists() else 0,
     }

@@ -82,9 +82,11 @@ def _explain(error: BaseException) -> int:
 
 
 def _start_logging(debug: bool) -> None:
-    from rich.logging import RichHandler  # noqa: PLC0415 - keeps `castalia --version` quick
+    from rich.logging import RichHandler
 
-    handler = RichHandler(console=error_console(), show_path=False, show_level=debug, markup=False, rich_tracebacks=False)
+    handler = RichHandler(
+        console=error_console(), show_path=False, show_level=debug, markup=False, rich_tracebacks=False
+    )
     handler.setFormatter(logging.Formatter("%(message)s", datefmt="%H:%M:%S"))
     logger = logging.getLogger("castalia")
     logger.handlers = [handler]

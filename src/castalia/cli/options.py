@@ -27,11 +27,17 @@ Json = Annotated[bool, typer.Option("--json", help="Write the result as JSON on 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted command stopped.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Open the inputs, check them, run one batch, estimate time and disk; write nothing.")
+    bool,
+    typer.Option(
+        "--dry-run", help="Open the inputs, check them, run one batch, estimate time and disk; write nothing."
+    ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random number of this command.")]
 SkipBad = Annotated[
-    int, typer.Option("--skip-bad", min=0, metavar="N", help="Leave out and count up to N unusable rows (NaN, out of range).")
+    int,
+    typer.Option(
+        "--skip-bad", min=0, metavar="N", help="Leave out and count up to N unusable rows (NaN, out of range)."
+    ),
 ]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes; the result does not depend on it.")]
 RenameOption = Annotated[

@@ -23,8 +23,8 @@ def report(
 
     Example: castalia report report_paper report_spline -o index.html
     """
-    from castalia.errors import ConfigError  # noqa: PLC0415
-    from castalia.reports.comparison import write_comparison  # noqa: PLC0415 - loads jinja2
+    from castalia.errors import ConfigError
+    from castalia.reports.comparison import write_comparison
 
     if output.exists() and not overwrite:
         raise ConfigError(f"{output} exists; choose another name or pass --overwrite.")

@@ -26,7 +26,9 @@ __all__ = ["app"]
 app = typer.Typer(help="Truth to detector: learn a response from simulated events.", no_args_is_help=True)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILES...", help="ROOT or Parquet files.")]
-Tree = Annotated[str | None, typer.Option("--tree", help="TTree to read, where it is not the one of the configuration.")]
+Tree = Annotated[
+    str | None, typer.Option("--tree", help="TTree to read, where it is not the one of the configuration.")
+]
 
 
 @app.command()
@@ -44,11 +46,17 @@ def train(
 
     Example: castalia simulate train diphoton.toml -o run
     """
-    from castalia.apps.simulate.train import train as train_run  # noqa: PLC0415 - loads torch
+    from castalia.apps.simulate.train import train as train_run
 
     with step_progress("training") as progress:
         summary = train_run(
-            config, output, seed=seed, resume=resume, overwrite=overwrite, skip_bad=skip_bad, dry_run=dry_run,
+            config,
+            output,
+            seed=seed,
+            resume=resume,
+            overwrite=overwrite,
+            skip_bad=skip_bad,
+            dry_run=dry_run,
             progress=progress,
         )
     print_result(summary, json)
@@ -75,11 +83,22 @@ def sample(
 
     Example: castalia simulate sample run truth.root -o reconstructed.root --workers 2
     """
-    from castalia.apps.simulate.sample import SampleRequest, sample as sample_files  # noqa: PLC0415 - loads torch
+    from castalia.apps.simulate.sample import SampleRequest
+    from castalia.apps.simulate.sample import sample as sample_files
 
     request = SampleRequest(
-        run=run, files=tuple(files), output=output, draws=draws, seed=seed, workers=workers,
-        rename=parse_rename(rename), tree=tree, skip_bad=skip_bad, strict=strict, resume=resume, overwrite=overwrite,
+        run=run,
+        files=tuple(files),
+        output=output,
+        draws=draws,
+        seed=seed,
+        workers=workers,
+        rename=parse_rename(rename),
+        tree=tree,
+        skip_bad=skip_bad,
+        strict=strict,
+        resume=resume,
+        overwrite=overwrite,
         dry_run=dry_run,
     )
     with step_progress("sampling") as progress:
@@ -106,11 +125,19 @@ def evaluate(
 
     Example: castalia simulate evaluate run diphoton.root -o report
     """
-    from castalia.apps.simulate.evaluate import EvaluateRequest, evaluate as evaluate_run  # noqa: PLC0415 - loads torch
+    from castalia.apps.simulate.evaluate import EvaluateRequest
+    from castalia.apps.simulate.evaluate import evaluate as evaluate_run
 
     request = EvaluateRequest(
-        run=run, files=tuple(files), output=output, seed=seed, rename=parse_rename(rename), tree=tree,
-        skip_bad=skip_bad, overwrite=overwrite, dry_run=dry_run,
+        run=run,
+        files=tuple(files),
+        output=output,
+        seed=seed,
+        rename=parse_rename(rename),
+        tree=tree,
+        skip_bad=skip_bad,
+        overwrite=overwrite,
+        dry_run=dry_run,
     )
     with step_progress("evaluating") as progress:
         summary, failure = evaluate_run(request, progress)

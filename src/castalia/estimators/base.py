@@ -170,4 +170,3 @@ class Estimator(nn.Module, Trainable, ABC):
     ``Class(config, layout)`` where ``config`` is an instance of its frozen pydantic ``Config``; its state
     dictionary holds all that training changed, scaling included.
     """
-

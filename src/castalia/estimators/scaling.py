@@ -102,7 +102,7 @@ class ConditionScaling(nn.Module):
             row, column = (int(i) for i in (chosen <= 0).nonzero()[0])
             raise DataError(
                 f"The condition '{self.variables[self.logarithmic[column]].name}' is {float(chosen[row, column]):g} "
-                f"in row {row} of this chunk, but transform = \"log\" needs positive values; "
+                f'in row {row} of this chunk, but transform = "log" needs positive values; '
                 "drop such events or declare no transform."
             )
         values = values.clone()

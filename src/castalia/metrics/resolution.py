@@ -83,6 +83,8 @@ def width_influence(values: NDArray[np.float64], weights: NDArray[np.float64] | 
     of several targets of one event add up, which is how errors of correlated widths are combined.
     """
     mean, width = _clip(values, weights)
+    if not width > 0.0:
+        return np.full(len(values), np.nan)
     weight = np.ones(len(values)) if weights is None else weights
     distance = np.abs(values - mean)
     inside = distance <= _CLIP * width
@@ -92,7 +94,7 @@ def width_influence(values: NDArray[np.float64], weights: NDArray[np.float64] | 
     window = np.abs(distance - _CLIP * width) < 0.1 * _CLIP * width
     edge = weight[window].sum() / (0.2 * _CLIP * width)
     slope = 2.0 * width * kept - 24.0 * width**2 * edge
-    if width <= 0.0 or slope <= 0.0:
+    if slope <= 0.0:
         return np.full(len(values), np.nan)
     influence: NDArray[np.float64] = weight * np.where(inside, distance**2 - width**2, 0.0)
     influence *= len(values) / (slope * width)

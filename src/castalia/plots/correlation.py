@@ -44,7 +44,7 @@ def correlation_figure(
     difference = generated - target
     reach = _reach(difference)
     with drawing():
-        size, left, bottom = max(2.6, 0.66 * count), 0.85, 0.95
+        size, left, bottom = max(2.6, 0.66 * count), 0.85, 0.80
         step = left + size + 0.15
         figure = new_figure(3.0 * step + 1.9, bottom + size + 0.35 + STRIP, tag)
         one, two, three = (place(figure, i * step + left + 0.8 * (i == 2), bottom, size, size) for i in range(3))

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from castalia.data.atomic import atomic_path
 from castalia.plots.style import drawing
 
-__all__ = ["save"]
+__all__ = ["Figure", "save"]
 
 
 def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:

@@ -69,8 +69,9 @@ def _distance(
         axes.axhline(floor[0], color=TARGET, linestyle="--", linewidth=1.0, label="Target against target")
     _mark(axes, best_epoch)
     axes.set_yscale("log")
-    axes.yaxis.set_label_coords(-0.12, 0.5)
-    axes.set_ylabel("Mean Wasserstein distance\n(scaled, validation)")
+    axes.yaxis.set_label_coords(-0.13, 0.5)
+    axes.yaxis.label.set_verticalalignment("center")
+    axes.set_ylabel("Mean Wasserstein distance (scaled)")
     axes.legend(loc="upper right", frameon=True, framealpha=0.92, edgecolor="none")
 
 
@@ -88,7 +89,8 @@ def _loss(
     _mark(axes, best_epoch)
     axes.set_xlim(float(epochs[0]) - 0.5, float(epochs[-1]) + 0.5)
     axes.set_xlabel("Epoch")
-    axes.yaxis.set_label_coords(-0.12, 0.5)
+    axes.yaxis.set_label_coords(-0.13, 0.5)
+    axes.yaxis.label.set_verticalalignment("center")
     axes.set_ylabel("Loss per event")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(axis="x", which="minor", bottom=False, top=False)

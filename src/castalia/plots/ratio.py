@@ -40,7 +40,7 @@ class RatioPanel:
         target: The target sample, drawn filled; ratios are to it.
         generated: Samples compared with it.
         edges: Increasing bin edges, shape ``(bins + 1,)``, in ``unit``.
-        label: Name of the variable, mathematics allowed.
+        label: Name of the variable, mathematics allowed; pass a name that is not ours through ``style.plain``.
         unit: Its unit, empty for a pure number.
         fold: Whether events beyond the edges are added to the first and last bins (said in the panel); otherwise they
             are left out, but still count in the normalisation.
@@ -115,7 +115,9 @@ def _draw(panel: RatioPanel, upper: Axes, lower: Axes) -> None:
     ratios, errors, tops = [], [], [height / per]
     for i, sample in enumerate(panel.generated):
         value, spread = _binned(panel, sample, panel.edges)
-        upper.stairs(value / per, edges, baseline=None, color=MODELS[i % len(MODELS)], label=sample.label)
+        upper.stairs(
+            value / per, edges, baseline=None, color=MODELS[i % len(MODELS)], linewidth=1.4, label=sample.label
+        )
         ratio = np.divide(value, height, out=np.full_like(height, np.nan), where=height > 0.0)
         ratios.append(ratio)
         errors.append(np.divide(spread, height, out=np.full_like(height, np.nan), where=height > 0.0))
@@ -135,9 +137,10 @@ def _draw(panel: RatioPanel, upper: Axes, lower: Axes) -> None:
 
 
 def _bin_width(width: float, unit: str) -> str:
-    number = f"{width:.3g}"
     # "0.2 of a thousandth" is written as a product, "0.2 mrad" as a quantity.
-    return f"{number}" + (rf"$\times$ {unit}" if unit.startswith("$10") else f" {unit}" if unit else "")
+    if unit.startswith("$10"):
+        return rf"${width:.3g}\times {unit.removeprefix('$')}"
+    return f"{width:.3g} {unit}".strip()
 
 
 def _finish_upper(panel: RatioPanel, upper: Axes, heights: NDArray[np.float64]) -> None:

@@ -41,7 +41,9 @@ def panel_grid(
             upper.tick_params(labelbottom=False)
             for axes in (upper, lower):
                 # One distance for all labels, so that a column of panels reads as one.
-                axes.yaxis.set_label_coords(-0.60 / (width - left - right), 0.5)
+                axes.yaxis.set_label_coords(-0.62 / (width - left - right), 0.5)
+                axes.yaxis.label.set_verticalalignment("center")
+            lower.yaxis.label.set_fontsize(9.0)
             pairs.append((upper, lower))
     return figure, pairs
 

@@ -93,7 +93,7 @@ def _draw(panel: ProfilePanel, upper: Axes, lower: Axes) -> None:
         color=TARGET, elinewidth=1.6, label=panel.target.label,
     )  # fmt: skip
     if panel.analytic is not None:
-        upper.plot(centres, factor * panel.analytic, color=MODELS[2], linestyle="--", linewidth=1.2, label="Analytic")
+        upper.errorbar(centres, factor * panel.analytic, fmt="--", color=MODELS[2], linewidth=1.2, label="Analytic")
     true = panel.target.width
     relative = np.divide(panel.target.error, true, out=np.full(bins, np.nan), where=true > 0.0)
     draw_band(lower, edges, relative)

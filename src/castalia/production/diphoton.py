@@ -15,7 +15,6 @@ import numpy as np
 from castalia import __version__
 from castalia.data.schema import Schema
 from castalia.data.sidecar import Truth
-from castalia.data.table import Table
 from castalia.detectors.diphoton import DIPHOTON_SCHEMA, apply_response
 from castalia.detectors.photon_response import PhotonResponse
 from castalia.errors import ConfigError

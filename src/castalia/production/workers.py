@@ -95,7 +95,7 @@ def _run_pool(
 ) -> Generator[Unit, None, None]:
     others = set(active_children())
     executor = ProcessPoolExecutor(
-        min(workers, len(units)), get_context("spawn"), initializer=_start_worker, initargs=(task, parts)
+        min(workers, len(units)), mp_context=get_context("spawn"), initializer=_start_worker, initargs=(task, parts)
     )
     pending: set[Future[None]] = set()
     try:

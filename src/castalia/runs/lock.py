@@ -25,8 +25,8 @@ class RunLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._file: IO[str] | None = None
+        self._path = path
 
     @property
     def held(self) -> bool:
@@ -66,6 +66,10 @@ class RunLock:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def __del__(self) -> None:
+        """Let go of the lock of an object that nobody uses any more."""
+        self.release()
 
     def __enter__(self) -> Self:
         """Take the lock, see `acquire`."""

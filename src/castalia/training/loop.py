@@ -99,6 +99,8 @@ class TrainingLoop:
     def run(self, checkpoint: Restored | None) -> Position:
         """Train to the end and return the last position; the estimator has the best weights."""
         self._restore(checkpoint)
+        if checkpoint is not None and self._position.phase == len(self._phases):
+            return self._position  # was finished already, and is left as it was
         self._began = self._saved = time.monotonic()
         self._began_step, self._before = self._position.step, self._position.seconds
         try:
@@ -126,11 +128,10 @@ class TrainingLoop:
             self._average.values = [checkpoint.parts["average"][str(n)] for n in range(len(self._average.values))]
 
     def _begin_phase(self) -> None:
-        """Set up optimisers and average of the position's phase; none once all phases are done."""
-        self._best = {}
-        self._steps, self._average = [], None
+        """Set up optimisers and average of the position's phase; those of the last one stay when all are done."""
         if self._position.phase == len(self._phases):
             return
+        self._best, self._average = {}, None
         self._steps = [ObjectiveStep(o, self._config, self._names) for o in self._phases[self._position.phase]]
         if self._config.ema is not None:
             unique: dict[int, nn.Parameter] = {id(p): p for s in self._steps for p in s.objective.parameters}

@@ -37,7 +37,8 @@ def test_events_outside_a_truncated_range_are_counted_and_train_nothing():
     assert torch.equal(losses.terms["outside_support"], outside.float())
     assert torch.equal(losses.total == 0, outside)
     low, high = estimator.support()
-    assert low.tolist() == [-2.0] and high.tolist() == [2.0]
+    assert low.tolist() == [-2.0]
+    assert high.tolist() == [2.0]
     untruncated = build("masked_autoregressive_flow", {}, layout)
     untruncated.prepare([events])
     assert not untruncated.objectives()[0].loss(events, Stream(1, "loss").at()).terms
@@ -57,12 +58,14 @@ def test_dequantisation_noise_comes_from_the_sequence():
     estimator.prepare([events])
     loss = estimator.objectives()[0].loss
     one, same, other = (loss(events, Stream(1, "loss").at(n)).total for n in (0, 0, 1))
-    assert torch.equal(one, same) and not torch.equal(one, other)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
     # Jensen: on average the noisy loss is above the negative log-probability of the integer.
     mean = torch.stack([loss(events, Stream(1, "loss").at(n)).total for n in range(20)]).mean()
     assert float((mean + estimator.log_prob(events).mean()).detach()) > 0
     drawn = estimator.sample(events.condition, 1, Stream(2, "").at()).flat
-    assert torch.equal(drawn[:, 1], drawn[:, 1].round()) and not torch.equal(drawn[:, 0], drawn[:, 0].round())
+    assert torch.equal(drawn[:, 1], drawn[:, 1].round())
+    assert not torch.equal(drawn[:, 0], drawn[:, 0].round())
 
 
 def test_misuse_is_named():

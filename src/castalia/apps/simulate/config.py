@@ -143,7 +143,7 @@ def parse_config(text: str, path: Path, folder: Path, seed: int | None = None) -
 
 
 def _absolute(data: DataConfig, folder: Path) -> DataConfig:
-    """Make file names independent of where the configuration is kept, so that the run folder's copy still finds them."""
+    """Make file names absolute, so that the run folder's copy of the configuration still finds them."""
     base = glob.escape(str(folder.absolute()))
     names = {
         which: tuple(str(Path(base) / pattern) for pattern in getattr(data, which))

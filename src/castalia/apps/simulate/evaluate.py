@@ -18,7 +18,7 @@ from castalia.apps.simulate.inputs import common_truth
 from castalia.apps.simulate.judging import judge_sampler, measure_truth
 from castalia.apps.simulate.model import ResponseModel, open_model
 from castalia.apps.simulate.page import page_of
-from castalia.apps.simulate.results import diphoton_system, metrics_of
+from castalia.apps.simulate.results import Systems, diphoton_system, metrics_of
 from castalia.apps.simulate.truth import analytic_truth, is_diphoton
 from castalia.data.loading import LoadedArrays, load_arrays
 from castalia.data.sidecar import input_sha256
@@ -48,9 +48,7 @@ class EvaluateRequest:
     dry_run: bool = False
 
 
-def evaluate(
-    request: EvaluateRequest, progress: StepProgress | None = None
-) -> tuple[dict[str, Any], GateError | None]:
+def evaluate(request: EvaluateRequest, progress: StepProgress | None = None) -> tuple[dict[str, Any], GateError | None]:
     """Judge a model and write a report folder.
 
     Returns:
@@ -69,7 +67,11 @@ def evaluate(
     events, counts = _judged_events(model, request, loaded)
     if request.dry_run:
         # Measured on a laptop core: about a second per 6,000 test events, whatever the model.
-        return {"dry_run": True, "test_events": len(events), "estimated_seconds": round(15 + len(events) / 6_000, 1)}, None
+        return {
+            "dry_run": True,
+            "test_events": len(events),
+            "estimated_seconds": round(15 + len(events) / 6_000, 1),
+        }, None
     inputs = {**checksums, "model": model.sha256}
     with ReportFolder.create(request.output, "simulate evaluate", inputs, request.seed, request.overwrite) as folder:
         metrics = _write(folder, model, request, events, counts, steps)
@@ -157,8 +159,10 @@ def _write(
     rival = judge_sampler("rival", model.rival, model.rival_sampler, events, truths, with_power=False)
     systems = None
     if is_diphoton(events.features):
-        systems = tuple(diphoton_system(events, values) for values in (events.target, judged.generated, rival.generated))
-    metrics = metrics_of(events, judged, rival, *(systems[:2] if systems else (None, None)), counts)
+        systems = Systems(
+            *(diphoton_system(events, values) for values in (events.target, judged.generated, rival.generated))
+        )
+    metrics = metrics_of(events, judged, rival, systems, counts)
     folder.write_metrics(metrics)
     folder.note({"gate": "passed" if judged.gate.passed else "failed"})
     steps.begin("drawing figures")

@@ -28,7 +28,7 @@ class JudgedEvents:
         reference: What a derived target is measured from, same shape; zero for a target that is not derived.
         scales: Length of each target's Wasserstein distances, shape ``(targets,)``.
         truth: The analytic response behind the targets, or ``None``.
-        bound: Largest \\|target\\| the model can produce, shape ``(targets,)``; infinite where there is no limit.
+        bound: Largest size of each target that the model can produce, shape ``(targets,)``; infinite without limit.
         seed: Seed of the redraws.
         left_out: Events of the files outside ``bound``.
     """

@@ -12,7 +12,7 @@ from castalia.apps.simulate.events import JudgedEvents
 from castalia.apps.simulate.judging import Judgement, ProfilePair
 from castalia.apps.simulate.model import ResponseModel
 from castalia.apps.simulate.profiles import Panel, panels_of
-from castalia.apps.simulate.results import MASS_WINDOW, DiphotonSystem
+from castalia.apps.simulate.results import MASS_WINDOW, Systems
 from castalia.metrics.moments import Moments
 from castalia.plots.correlation import correlation_figure
 from castalia.plots.export import Figure, save
@@ -35,7 +35,7 @@ def draw_figures(
     events: JudgedEvents,
     judged: Judgement,
     rival: Judgement,
-    systems: tuple[DiphotonSystem, DiphotonSystem, DiphotonSystem] | None,
+    systems: Systems | None,
 ) -> dict[str, FigureItem]:
     """Draw and save every figure that applies.
 
@@ -51,27 +51,59 @@ def draw_figures(
 
     history = _history(model)
     if history is not None:
-        keep("history", history, "Course of the training: mean Wasserstein distance and loss after each epoch; the dotted "
-             "line marks the epoch that was kept.", "Loss and mean Wasserstein distance against epoch")
+        keep(
+            "history",
+            history,
+            "Course of the training: mean Wasserstein distance and loss after each epoch; the dotted "
+            "line marks the epoch that was kept.",
+            "Loss and mean Wasserstein distance against epoch",
+        )
     if judged.pairs:
-        keep("resolution", _resolutions(judged, rival), "Core widths against the truth, objects together. Bars and bands are "
-             "statistical; the band in the ratio panels is the target's.", "Resolution profiles with ratio panels")
+        keep(
+            "resolution",
+            _resolutions(judged, rival),
+            "Core widths against the truth, objects together. Bars and bands are "
+            "statistical; the band in the ratio panels is the target's.",
+            "Resolution profiles with ratio panels",
+        )
     panels = panels_of(events.features)
-    keep("reconstructed", ratio_grid(_reconstructed(events, panels, samples)), "Reconstructed quantities, all objects "
-         "together.", "Distributions of reconstructed quantities with ratio panels")
+    keep(
+        "reconstructed",
+        ratio_grid(_reconstructed(events, panels, samples)),
+        "Reconstructed quantities, all objects together.",
+        "Distributions of reconstructed quantities with ratio panels",
+    )
     for log, name, words in ((False, "response", "cores"), (True, "response_tails", "tails")):
-        keep(name, response_figure(_responses(events, panels, samples), log=log), f"Responses, their {words}.",
-             f"Distributions of the responses, {words}")
+        keep(
+            name,
+            response_figure(_responses(events, panels, samples), log=log),
+            f"Responses, their {words}.",
+            f"Distributions of the responses, {words}",
+        )
     if systems is not None:
-        keep("mass", ratio_histogram(_mass(systems)), "Invariant mass of the photon pair, with under- and overflow in the "
-             "outer bins.", "Diphoton mass with ratio panel")
-        keep("pt", ratio_histogram(_pt(systems)), "Transverse momentum of the photon pair.", "Diphoton pT with ratio panel")
+        keep(
+            "mass",
+            ratio_histogram(_mass(systems)),
+            "Invariant mass of the photon pair, with under- and overflow in the outer bins.",
+            "Diphoton mass with ratio panel",
+        )
+        keep(
+            "pt",
+            ratio_histogram(_pt(systems)),
+            "Transverse momentum of the photon pair.",
+            "Diphoton pT with ratio panel",
+        )
     if len(events.names) > 1:
         labels = [_label(v.group, v.object_index) for v in events.features.layout.target]
         mine, true = judged.correlation, judged.true_correlation
-        keep("correlation", correlation_figure(labels, true.value, mine.value, error=np.hypot(mine.error, true.error),
-                                               names=("Target", "Model")),
-             "Correlations of the pulls.", "Correlation matrices of target and model, and their difference")
+        keep(
+            "correlation",
+            correlation_figure(
+                labels, true.value, mine.value, error=np.hypot(mine.error, true.error), names=("Target", "Model")
+            ),
+            "Correlations of the pulls.",
+            "Correlation matrices of target and model, and their difference",
+        )
     return items
 
 
@@ -118,7 +150,9 @@ def _reconstructed(events: JudgedEvents, panels: tuple[Panel, ...], samples: tup
     for panel in panels:
         columns = [sample[:, panel.columns].ravel() for sample in values]
         low, high = np.quantile(columns[0], [0.001, 0.995])
-        result.append(_ratio(columns, np.linspace(low, high, 41), f"Reconstructed {_label(panel.name)}", panel.unit, True))
+        result.append(
+            _ratio(columns, np.linspace(low, high, 41), f"Reconstructed {_label(panel.name)}", panel.unit, True)
+        )
     return result
 
 
@@ -137,18 +171,26 @@ def _ratio(columns: list[Floats], edges: Floats, label: str, unit: str, fold: bo
     return RatioPanel(named[0], tuple(named[1:]), edges, label, unit, fold=fold)
 
 
-def _mass(systems: tuple[DiphotonSystem, DiphotonSystem, DiphotonSystem]) -> RatioPanel:
+def _mass(systems: Systems) -> RatioPanel:
     named = [Sample(name, system.mass) for name, system in zip(NAMES, systems, strict=True)]
     notes = tuple(_note(name, system.moments()[0]) for name, system in zip(NAMES, systems, strict=True))
-    return RatioPanel(named[0], tuple(named[1:]), np.linspace(*MASS_WINDOW, 41), r"$m_{\gamma\gamma}$", "GeV", fold=True,
-                      notes=notes)
+    return RatioPanel(
+        named[0], tuple(named[1:]), np.linspace(*MASS_WINDOW, 41), r"$m_{\gamma\gamma}$", "GeV", fold=True, notes=notes
+    )
 
 
-def _pt(systems: tuple[DiphotonSystem, DiphotonSystem, DiphotonSystem]) -> RatioPanel:
+def _pt(systems: Systems) -> RatioPanel:
     named = [Sample(name, system.pt) for name, system in zip(NAMES, systems, strict=True)]
     notes = tuple(_note(name, system.moments()[1]) for name, system in zip(NAMES, systems, strict=True))
-    return RatioPanel(named[0], tuple(named[1:]), np.linspace(0, 400, 41), r"$p_\mathrm{T}^{\gamma\gamma}$", "GeV",
-                      fold=True, notes=notes)
+    return RatioPanel(
+        named[0],
+        tuple(named[1:]),
+        np.linspace(0, 400, 41),
+        r"$p_\mathrm{T}^{\gamma\gamma}$",
+        "GeV",
+        fold=True,
+        notes=notes,
+    )
 
 
 def _note(name: str, moments: Moments) -> str:

@@ -52,7 +52,8 @@ def open_inputs(config: SimulateConfig) -> Inputs:
     """Find and check the files of a configuration.
 
     Raises:
-        DataError: If a pattern matches nothing, a column is absent, or a file cannot be opened or differs from its sidecar.
+        DataError: If a pattern matches nothing, a column is absent, or a file cannot be opened or is not what
+            its sidecar describes.
     """
     features = config.features()
     sources = split_sources(config.data, Path())

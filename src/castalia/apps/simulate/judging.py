@@ -104,7 +104,9 @@ def measure_truth(events: JudgedEvents) -> Truths:
     return Truths(
         widths,
         correlation_matrix(events.target / widths),
-        tuple((axis, panel, profile(axis, panel, events.condition, events.target)) for panel in panels for axis in axes),
+        tuple(
+            (axis, panel, profile(axis, panel, events.condition, events.target)) for panel in panels for axis in axes
+        ),
     )
 
 
@@ -132,7 +134,9 @@ def judge_sampler(
     pairs = []
     for axis, panel, true in truths.profiles:
         generated = profile(axis, panel, events.condition, pooled)
-        pairs.append(ProfilePair(axis, panel, true, generated, width_checks(panel.name, axis.name, axis.unit, true, generated)))
+        pairs.append(
+            ProfilePair(axis, panel, true, generated, width_checks(panel.name, axis.name, axis.unit, true, generated))
+        )
     pulls = pooled / np.tile(truths.widths, (len(pooled) // len(events), 1))
     inclusive = inclusive_width_checks(events.names, events.target / truths.widths, pulls)
     correlation = correlation_matrix(pulls)

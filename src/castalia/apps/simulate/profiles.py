@@ -83,9 +83,7 @@ def axes_of(features: Features, condition: NDArray[np.float64], objects: int) ->
     return tuple(axes)
 
 
-def profile(
-    axis: Axis, panel: Panel, condition: NDArray[np.float64], target: NDArray[np.float64]
-) -> ResolutionProfile:
+def profile(axis: Axis, panel: Panel, condition: NDArray[np.float64], target: NDArray[np.float64]) -> ResolutionProfile:
     """Measure one target's core width against one truth variable, all objects together.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from castalia.metrics.moments import Moments, window_moments
 from castalia.metrics.width_ratio import LargestDiscrepancy, largest_discrepancy
 from castalia.physics.masses import diphoton_mass, diphoton_pt
 
-__all__ = ["DiphotonSystem", "diphoton_system", "metrics_of"]
+__all__ = ["DiphotonSystem", "Systems", "diphoton_system", "metrics_of"]
 
 MASS_WINDOW = (120.0, 130.0)
 PT_WINDOW = (0.0, 400.0)
@@ -39,6 +39,14 @@ class DiphotonSystem:
         return window_moments(self.mass, *MASS_WINDOW), window_moments(self.pt, *PT_WINDOW)
 
 
+class Systems(NamedTuple):
+    """The photon pairs of the target, the model and parametric smearing."""
+
+    target: DiphotonSystem
+    model: DiphotonSystem
+    rival: DiphotonSystem
+
+
 def diphoton_system(events: JudgedEvents, target: NDArray[np.float64]) -> DiphotonSystem:
     """Build the photon pair of each event from its responses, shape ``(events, targets)``."""
     values = events.features.reconstructed(events.reference, target)
@@ -55,8 +63,7 @@ def metrics_of(
     events: JudgedEvents,
     model: Judgement,
     rival: Judgement,
-    target_system: DiphotonSystem | None,
-    generated_system: DiphotonSystem | None,
+    systems: Systems | None,
     counts: dict[str, int],
 ) -> dict[str, Any]:
     """Collect all numbers of an evaluation.
@@ -65,17 +72,16 @@ def metrics_of(
         events: The test events.
         model: What was measured of the model.
         rival: What was measured of parametric smearing.
-        target_system: The photon pair of the test events, where they are photon pairs.
-        generated_system: The photon pair as the model generates it.
+        systems: The photon pairs, where the events are photon pairs.
         counts: Events read, left out and flagged, by name.
 
     Returns:
-        A JSON mapping; ``kl_per_event`` and ``diphoton`` are ``None`` where they do not apply. ``excess`` is value minus
-        floor, in the unit of the value.
+        A JSON mapping; ``kl_per_event`` and ``diphoton`` are ``None`` where they do not apply. ``excess`` is value
+        minus floor, in the unit of the value.
     """
     diphoton = None
-    if target_system is not None and generated_system is not None:
-        diphoton = {"target": _pair_numbers(target_system), "generated": _pair_numbers(generated_system)}
+    if systems is not None:
+        diphoton = {"target": _pair_numbers(systems.target), "generated": _pair_numbers(systems.model)}
     return {
         "events": {"judged": len(events), "outside_model_support": events.left_out, **counts},
         **_numbers(model),
@@ -114,7 +120,12 @@ def _two_sample(judged: Judgement) -> dict[str, Any]:
     values: dict[str, Any] = {"value": judged.auc.value, "error": judged.auc.error}
     if judged.test is not None:
         power, control = judged.test.power, judged.test.control
-        values["power"] = {"planted_width": 1.03, "value": power.value, "error": power.error, "sigmas": power.significance}
+        values["power"] = {
+            "planted_width": 1.03,
+            "value": power.value,
+            "error": power.error,
+            "sigmas": power.significance,
+        }
         values["control"] = {"value": control.value, "error": control.error}
     return values
 

@@ -101,8 +101,8 @@ class SampleTask(Task):
         if self.request.strict and flagged.any():
             where = int(np.argmax(flagged))
             raise DataError(
-                f"{unit.source}: {_worst(model, arrays.condition[where])} in row {int(rows[arrays.row[where]])} is outside "
-                "the training range; leave such rows out, train on a wider sample, or sample without --strict to have "
+                f"{unit.source}: {_worst(model, arrays.condition[where])} in row {int(rows[arrays.row[where]])} "
+                "is outside the training range; leave such rows out, train on a wider sample, or sample without --strict to have "
                 "them flagged."
             )
         target = draw(model.sampler, events_from_array(arrays.condition), rng)
@@ -132,6 +132,39 @@ def _worst(model: ResponseModel, condition: NDArray[np.float64]) -> str:
     return f"{variable.name} = {condition[column]:.6g}{unit} (trained on {low[column]:.6g} to {high[column]:.6g}{unit})"
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """The units of work of all input files, and what is known of the files before the first is sampled."""
+
+    units: tuple[Unit, ...]
+    first_event: dict[str, int]
+    checksums: dict[str, str]
+    schema: Schema
+    entries: int
+
+
+def _plan(request: SampleRequest, model: ResponseModel) -> _Plan:
+    units: list[Unit] = []
+    first_event: dict[str, int] = {}
+    checksums: dict[str, str] = {}
+    schemas: list[Schema] = []
+    entries = 0
+    for path in request.files:
+        checksums[str(path)] = digest = input_sha256(path)
+        with open_reader(path, request.tree or model.config.data.tree, request.rename) as reader:
+            stored, count = reader.columns(), reader.count()
+            columns = model.features.readable(model.features.columns_to_sample, stored, str(path))
+            next(reader.iterate(columns, 1, 0, 1))
+            schemas.append(model.features.output_schema({name: stored[name] for name in columns}))
+        first_event[str(path)] = entries
+        entries += count
+        units += plan_units(digest, count, UNIT_EVENTS, request.draws, source=str(path), first_index=len(units))
+    other = next((path for path, schema in zip(request.files, schemas, strict=True) if schema != schemas[0]), None)
+    if other is not None:
+        raise DataError(f"{other}: has other columns or types than {request.files[0]}; sample the two separately.")
+    return _Plan(tuple(units), first_event, checksums, schemas[0], entries)
+
+
 def sample(
     request: SampleRequest, progress: Callable[[float, float, float | None], None] | None = None
 ) -> dict[str, Any]:
@@ -150,30 +183,13 @@ def sample(
     """
     started = time.monotonic()
     model = open_model(request.run)
-    units: list[Unit] = []
-    first_event: dict[str, int] = {}
-    checksums: dict[str, str] = {}
-    schemas: list[Schema] = []
-    entries = 0
-    for path in request.files:
-        checksums[path.name] = digest = input_sha256(path)
-        with open_reader(path, request.tree or model.config.data.tree, request.rename) as reader:
-            stored, count = reader.columns(), reader.count()
-            columns = model.features.readable(model.features.columns_to_sample, stored, str(path))
-            next(reader.iterate(columns, 1, 0, 1))
-            schemas.append(model.features.output_schema({name: stored[name] for name in columns}))
-        first_event[str(path)] = entries
-        entries += count
-        units += plan_units(digest, count, UNIT_EVENTS, request.draws, source=str(path), first_index=len(units))
-    other = next((path for path, schema in zip(request.files, schemas, strict=True) if schema != schemas[0]), None)
-    if other is not None:
-        raise DataError(f"{other}: has other columns or types than {request.files[0]}; sample the two separately.")
-    task = SampleTask(request, first_event, _with_flags(schemas[0], request.draws))
+    plan = _plan(request, model)
+    task = SampleTask(request, plan.first_event, _with_flags(plan.schema, request.draws))
     if request.dry_run:
-        return _estimate(task, units[0], entries)
+        return _estimate(task, plan.units[0], plan.entries)
     produced = produce(
         task,
-        tuple(units),
+        plan.units,
         request.output,
         workers=request.workers,
         resume=request.resume,
@@ -184,8 +200,10 @@ def sample(
             "seed": request.seed,
             "draws": request.draws,
             "model": model.sha256,
-            "rename": dict(request.rename),
-            "inputs": checksums,
+            "rename": {**request.rename},
+            "skip_bad": request.skip_bad,
+            "strict": request.strict,
+            "inputs": {**plan.checksums},
             "configuration": model.config.model_dump(mode="json", exclude_none=True),
         },
         accept=lambda counts: _accept(counts, request),

@@ -132,7 +132,7 @@ def _fit(
     extra = {
         "castalia": __version__,
         "condition_ranges": condition_ranges(inputs.features, training.arrays),
-        "target_scales": target_scales(layout, to_numpy(kept.target.flat)).tolist(),
+        "target_scales": target_scales(layout, to_numpy(kept.target.flat).astype(np.float64)).tolist(),
     }
     rival = build("parametric_smearing", {}, layout)
     fit(rival, kept, None, config.training)

@@ -48,7 +48,7 @@ class AnalyticTruth:
         return self.response.log_density(condition[:, self.condition_order], target[:, self.target_order])
 
     def log_mass_inside(self, condition: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the log-probability that every \\|target\\| stays below ``bound`` (in the model's order)."""
+        """Return the log-probability that every target stays within ``± bound`` (in the model's order)."""
         return self.response.log_mass_inside(condition[:, self.condition_order], bound[self.target_order])
 
     def widths(self, condition: NDArray[np.float64]) -> NDArray[np.float64]:

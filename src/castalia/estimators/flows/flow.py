@@ -136,7 +136,7 @@ class NormalizingFlow(Estimator, Sampler, Density):
         scaled = self.conditions(condition.flat).repeat_interleave(draws, dim=0)
         noise = rng.standard_normal((len(scaled), len(self.layout.target)), dtype=np.float32)
         base = torch.from_numpy(noise).to(scaled)
-        pieces = zip(base.split(_CACHED), scaled.split(_CACHED), strict=True)
+        pieces = zip(torch.split(base, _CACHED), torch.split(scaled, _CACHED), strict=True)
         values = torch.cat([self.chain.inverse(z, given) for z, given in pieces])
         return Events(self.targets.to_sample(self.targets.inverse(values)))
 
