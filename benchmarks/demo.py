@@ -46,7 +46,15 @@ def main() -> None:
         "demo_quick" if quick else "demo",
         values={
             name: metrics[name]
-            for name in ("events", "kl_per_event", "exact_auc", "mean_wasserstein", "two_sample_auc", "diphoton", "gate")
+            for name in (
+                "events",
+                "kl_per_event",
+                "exact_auc",
+                "mean_wasserstein",
+                "two_sample_auc",
+                "diphoton",
+                "gate",
+            )
         }
         | {
             "largest_width_discrepancy": metrics["resolution"]["largest_discrepancy"],

@@ -37,7 +37,7 @@ FLOORS = {
     "reports": 5,
     "apps": 6,
     "cli": 7,
-    "__main__": 7,
+    "__main__": 8,
 }
 
 # Library -> the modules (and everything below them) that may import it.

@@ -15,7 +15,7 @@ from castalia.estimators.scaling import ConditionScaling, TargetScaling
 from castalia.nn.mlp import MLP
 
 
-class Config(StrictModel):
+class GaussianConfig(StrictModel):
     """Options a user may set under ``[model.options]``."""
 
     hidden: int = 32
@@ -24,9 +24,9 @@ class Config(StrictModel):
 class GaussianResponse(Estimator, Sampler, Density):
     """Independent Gaussians, one per target."""
 
-    Config = Config
+    Config = GaussianConfig
 
-    def __init__(self, config: Config, layout: Layout) -> None:
+    def __init__(self, config: GaussianConfig, layout: Layout) -> None:
         super().__init__()
         self.config = config
         self.condition_scaling = ConditionScaling(layout.condition)
@@ -52,7 +52,8 @@ class GaussianResponse(Estimator, Sampler, Density):
         scaled, log_jacobian = self.target_scaling(batch.target.flat)
         centre, log_width = self._response(batch.condition.flat)
         pull = (scaled - centre) / log_width.exp()
-        return (-0.5 * pull**2 - log_width - 0.5 * np.log(2 * np.pi)).sum(dim=1) + log_jacobian
+        density: Tensor = -0.5 * pull**2 - log_width - 0.5 * np.log(2 * np.pi)
+        return density.sum(dim=1) + log_jacobian
 
     def _loss(self, batch: Batch, rng: np.random.Generator) -> Losses:
         return Losses(-self.log_prob(batch))

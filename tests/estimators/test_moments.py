@@ -8,7 +8,7 @@ import torch
 
 from castalia.data.layout import Variable
 from castalia.errors import DataError
-from castalia.estimators.moments import Moments
+from castalia.estimators.moments import Moments, weighted_quantiles
 from castalia.rng import Stream
 
 VARIABLES = (Variable("a"), Variable("b"))
@@ -40,3 +40,14 @@ def test_no_weight_is_no_sample():
     moments.update(torch.ones(3, 2), torch.zeros(3))
     with pytest.raises(DataError, match="no training event"):
         moments.result(VARIABLES, "condition")
+
+
+def test_weighted_quantiles_count_weights_as_duplicates():
+    rng = Stream(2, "moments").at()
+    values, copies = torch.from_numpy(rng.normal(0, 1, 999)), torch.from_numpy(rng.integers(0, 4, 999))
+    levels = torch.linspace(0, 1, 33)
+    found = weighted_quantiles(values, copies.double(), levels)
+    duplicated = values.repeat_interleave(copies)
+    assert torch.equal(found, weighted_quantiles(duplicated, torch.ones(len(duplicated)), levels))
+    assert torch.allclose(found, torch.quantile(duplicated, levels.double()), atol=0.1)
+    assert not torch.equal(found, weighted_quantiles(values, torch.ones(999), levels))

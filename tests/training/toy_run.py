@@ -31,7 +31,7 @@ def say(word):
 
 
 def train(folder, begun, epochs, checkpoint_seconds=0.02, slow_metrics=0.0, limit=0):
-    """Train two alternating objectives; calls ``begun`` with the first step, after which files may have ``limit`` bytes."""
+    """Train two alternating objectives; ``begun`` comes with the first step, the ``limit`` on file sizes after it."""
     config = TrainingConfig(
         epochs=epochs, batch_size=50, learning_rate=0.02, ema=0.99, clip=1.0, checkpoint_seconds=checkpoint_seconds
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from typing import Annotated
 
@@ -84,11 +83,15 @@ def _explain(error: BaseException) -> int:
 def _start_logging(debug: bool) -> None:
     from rich.logging import RichHandler
 
-    handler = RichHandler(
-        console=error_console(), show_path=False, show_level=debug, markup=False, rich_tracebacks=False
-    )
-    handler.setFormatter(logging.Formatter("%(message)s", datefmt="%H:%M:%S"))
+    console = error_console()
+    handler: logging.Handler
+    if console.is_terminal:
+        handler = RichHandler(console=console, show_path=False, show_level=debug, markup=False)
+        handler.setFormatter(logging.Formatter("%(message)s", datefmt="%H:%M:%S"))
+    else:  # a log file of a batch system: whole lines, no layout
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     logger = logging.getLogger("castalia")
     logger.handlers = [handler]
-    logger.setLevel(os.environ.get("CASTALIA_LOG", "DEBUG" if debug else "INFO"))
+    logger.setLevel(logging.DEBUG if debug else logging.INFO)
     logger.propagate = False

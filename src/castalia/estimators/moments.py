@@ -1,4 +1,4 @@
-"""Weighted mean and standard deviation of the columns of a stream, in float64."""
+"""Weighted statistics of columns, in float64: mean and standard deviation of a stream, quantiles of an array."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from castalia.data.layout import Variable
 from castalia.errors import DataError
 
-__all__ = ["Moments"]
+__all__ = ["Moments", "weighted_quantiles"]
 
 
 @final
@@ -72,3 +72,23 @@ class Moments:
                     f"leave it out of [{side}] or train on events in which it varies."
                 )
         return self.mean, deviation
+
+
+def weighted_quantiles(values: Tensor, weight: Tensor, levels: Tensor) -> Tensor:
+    """Return the values at which the sorted events reach given shares of the total weight.
+
+    An event counts with the size of its weight, so a weight of two equals the event twice.
+
+    Args:
+        values: Shape ``(events,)``, at least one event.
+        weight: Shape ``(events,)``, not all zero.
+        levels: Shares in ``[0, 1]``, shape ``(levels,)``.
+
+    Returns:
+        Shape ``(levels,)``, float64, on the device of ``values``.
+    """
+    values, order = values.detach().double().sort()
+    share = weight.detach().double().abs()[order].cumsum(0)
+    # Rounding of the sum must not move a level that falls between two events to the later one.
+    wanted = levels.to(share) * share[-1] * (1 - 1e-12)
+    return values[torch.searchsorted(share, wanted).clamp(max=len(values) - 1)]

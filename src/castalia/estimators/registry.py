@@ -41,8 +41,15 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "permutation": "half_swap",
         },
     ),
-    "compact": ("masked_autoregressive_flow", {"blocks": 1, "hidden": [64, 64], "embedding_bins": 32}),
-    "spline": ("coupling_spline_flow", {"blocks": 4, "hidden": [64, 64], "permutation": "mixed"}),
+    # Location and width first, then one autoregressive spline: tails and asymmetries cost one block, not ten.
+    "compact": (
+        "masked_autoregressive_flow",
+        {"blocks": 1, "hidden": [48, 48], "embedding_bins": 64, "univariate": "spline"},
+    ),
+    "spline": (
+        "coupling_spline_flow",
+        {"blocks": 4, "hidden": [64, 64], "embedding_bins": 32, "permutation": "mixed"},
+    ),
     "smearing": ("parametric_smearing", {}),
 }
 

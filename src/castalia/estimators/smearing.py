@@ -15,6 +15,7 @@ from castalia.data.strict import StrictModel
 from castalia.errors import ConfigError
 from castalia.estimators import crystal_ball
 from castalia.estimators.base import Batch, Density, Estimator, Events, Objective, Sampler
+from castalia.estimators.moments import weighted_quantiles
 from castalia.estimators.scaling import ConditionScaling, TargetScaling
 from castalia.rng import Stream
 
@@ -157,11 +158,8 @@ class ParametricSmearing(Estimator, Sampler, Density):
         bins = max(1, min(self.config.bins, int((len(given) / _EVENTS_PER_CELL) ** (1 / dimensions))))
         self.edges[target] = torch.inf
         for axis in range(dimensions):
-            values, order = given[:, axis].sort()
-            share = weight[order].cumsum(0)
-            wanted = torch.arange(1, bins, dtype=torch.float64) / bins * share[-1]
-            at = torch.searchsorted(share, wanted).clamp(max=len(values) - 1)
-            self.edges[target, axis, : bins - 1] = values[at].to(self.edges)
+            levels = torch.arange(1, bins) / bins
+            self.edges[target, axis, : bins - 1] = weighted_quantiles(given[:, axis], weight, levels).to(self.edges)
 
     def _cell(self, given: Tensor, target: int) -> Tensor:
         """Return the cell number of each event for one target, shape ``(events,)``."""

@@ -17,7 +17,7 @@ from castalia.errors import ConfigError, ModelError
 from castalia.runs.lock import RunLock
 from castalia.runs.record import RunRecord, now, read_record, source_hash, write_record
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "refuse_content"]
 
 LOCK = "lock"
 CONTENT = frozenset({"run.json", "config.toml", "schema.json", "models", "state", "history.jsonl", "log.txt"})
@@ -70,7 +70,7 @@ class RunFolder:
             ConfigError: If the folder has content and ``overwrite`` is not set, or content that is no run's.
             MachineError: If another process writes to it, or the disk refuses.
         """
-        _refuse_content(path, overwrite)
+        refuse_content(path, overwrite)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -78,7 +78,7 @@ class RunFolder:
         lock = RunLock(path / LOCK)
         lock.acquire()
         try:
-            _refuse_content(path, overwrite)  # again, now that nobody else can change it
+            refuse_content(path, overwrite)  # again, now that nobody else can change it
             _clear(path)
             write_text(path / "config.toml", config_toml)
             record = RunRecord(
@@ -187,7 +187,12 @@ class _LogFile(logging.Handler):
             raise write_error(self._path, error) from error
 
 
-def _refuse_content(path: Path, overwrite: bool) -> None:
+def refuse_content(path: Path, overwrite: bool) -> None:
+    """Refuse a place for a run folder before any work is done for it.
+
+    Raises:
+        ConfigError: If it has content and ``overwrite`` is not set, or content that is no run's.
+    """
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{path}: is a file; name another run folder.")
     found = {entry.name for entry in path.iterdir()} - {LOCK} if path.exists() else set()

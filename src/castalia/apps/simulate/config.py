@@ -31,9 +31,9 @@ TRAINING_OF_PRESET: dict[str, dict[str, Any]] = {
     },
 }
 TRAINING_OTHERWISE: dict[str, Any] = {
-    "epochs": 20,
+    "epochs": 15,
     "batch_size": 2048,
-    "learning_rate": 4e-3,
+    "learning_rate": 2e-3,
     "schedule": "one_cycle",
     "ema": 0.999,
     "clip": 5.0,
@@ -128,6 +128,10 @@ def parse_config(text: str, path: Path, folder: Path, seed: int | None = None) -
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML ({error}).") from None
+    except RecursionError:  # the parser's own limit; no configuration nests more than a few levels
+        raise ConfigError(
+            f"{path}: is nested too deeply for a configuration; write it as docs/simulate.md shows."
+        ) from None
     model = raw.get("model", {})
     preset_name = model.get("preset", "") if isinstance(model, dict) else ""
     training = raw.get("training", {})

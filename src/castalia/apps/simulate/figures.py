@@ -26,6 +26,30 @@ __all__ = ["draw_figures"]
 
 NAMES = ("Target", "Model", "Parametric smearing")
 SYMBOLS = {"et": r"$E_\mathrm{T}$", "pt": r"$p_\mathrm{T}$", "eta": r"$\eta$", "phi": r"$\phi$", "mu": r"$\mu$"}
+WORDS = {  # caption, and the same for those who do not see the figure
+    "history": (
+        "Course of the training: mean Wasserstein distance and loss after each epoch; the dotted line marks the epoch "
+        "that was kept.",
+        "Loss and mean Wasserstein distance against epoch",
+    ),
+    "resolution": (
+        "Core widths against the truth, objects together. Bars and bands are statistical; the band in the ratio panels "
+        "is the target's.",
+        "Resolution profiles with ratio panels",
+    ),
+    "reconstructed": (
+        "Reconstructed quantities, all objects together.",
+        "Distributions of reconstructed quantities with ratio panels",
+    ),
+    "response": ("Responses, their cores.", "Distributions of the responses on a linear scale"),
+    "response_tails": ("Responses, their tails.", "Distributions of the responses on a logarithmic scale"),
+    "mass": (
+        "Invariant mass of the photon pair, with under- and overflow in the outer bins.",
+        "Diphoton mass with ratio panel",
+    ),
+    "pt": ("Transverse momentum of the photon pair.", "Diphoton transverse momentum with ratio panel"),
+    "correlation": ("Correlations of the pulls.", "Correlation matrices of target and model, and their difference"),
+}
 Floats = NDArray[np.float64]
 
 
@@ -43,68 +67,29 @@ def draw_figures(
         Items for the report, by name.
     """
     samples = (events.target, judged.generated, rival.generated)
-    items: dict[str, FigureItem] = {}
-
-    def keep(name: str, figure: Figure, caption: str, alt: str) -> None:
-        png, _ = save(figure, folder, name)
-        items[name] = FigureItem(png, caption, alt)
-
+    panels = panels_of(events.features)
+    figures: dict[str, Figure] = {}
     history = _history(model)
     if history is not None:
-        keep(
-            "history",
-            history,
-            "Course of the training: mean Wasserstein distance and loss after each epoch; the dotted "
-            "line marks the epoch that was kept.",
-            "Loss and mean Wasserstein distance against epoch",
-        )
+        figures["history"] = history
     if judged.pairs:
-        keep(
-            "resolution",
-            _resolutions(judged, rival),
-            "Core widths against the truth, objects together. Bars and bands are "
-            "statistical; the band in the ratio panels is the target's.",
-            "Resolution profiles with ratio panels",
-        )
-    panels = panels_of(events.features)
-    keep(
-        "reconstructed",
-        ratio_grid(_reconstructed(events, panels, samples)),
-        "Reconstructed quantities, all objects together.",
-        "Distributions of reconstructed quantities with ratio panels",
-    )
-    for log, name, words in ((False, "response", "cores"), (True, "response_tails", "tails")):
-        keep(
-            name,
-            response_figure(_responses(events, panels, samples), log=log),
-            f"Responses, their {words}.",
-            f"Distributions of the responses, {words}",
-        )
+        figures["resolution"] = _resolutions(judged, rival)
+    figures["reconstructed"] = ratio_grid(_reconstructed(events, panels, samples))
+    responses = _responses(events, panels, samples)
+    figures["response"] = response_figure(responses, log=False)
+    figures["response_tails"] = response_figure(responses, log=True)
     if systems is not None:
-        keep(
-            "mass",
-            ratio_histogram(_mass(systems)),
-            "Invariant mass of the photon pair, with under- and overflow in the outer bins.",
-            "Diphoton mass with ratio panel",
-        )
-        keep(
-            "pt",
-            ratio_histogram(_pt(systems)),
-            "Transverse momentum of the photon pair.",
-            "Diphoton pT with ratio panel",
-        )
+        figures["mass"], figures["pt"] = ratio_histogram(_mass(systems)), ratio_histogram(_pt(systems))
     if len(events.names) > 1:
-        labels = [_label(v.group, v.object_index) for v in events.features.layout.target]
-        mine, true = judged.correlation, judged.true_correlation
-        keep(
-            "correlation",
-            correlation_figure(
-                labels, true.value, mine.value, error=np.hypot(mine.error, true.error), names=("Target", "Model")
-            ),
-            "Correlations of the pulls.",
-            "Correlation matrices of target and model, and their difference",
-        )
-    return items
+        figures["correlation"] = _correlations(events, judged)
+    return {name: FigureItem(save(figure, folder, name)[0], *WORDS[name]) for name, figure in figures.items()}
+
+
+def _correlations(events: JudgedEvents, judged: Judgement) -> Figure:
+    labels = [_label(v.group, v.object_index) for v in events.features.layout.target]
+    mine, true = judged.correlation, judged.true_correlation
+    error = np.hypot(mine.error, true.error)
+    return correlation_figure(labels, true.value, mine.value, error=error, names=("Target", "Model"))
 
 
 def _history(model: ResponseModel) -> Figure | None:

@@ -120,8 +120,8 @@ def _summary(model: Judgement, rival: Judgement) -> Section:
     )
     note = (
         "The Wasserstein distance is averaged over the targets, each in units of its scale. The floor is truth against "
-        "truth at the same size, the excess is value minus floor. The exact-ratio AUC is what the best possible classifier "
-        "reaches; it and the KL divergence need an analytic truth."
+        "truth at the same size, the excess is value minus floor. The exact-ratio AUC is what the best possible "
+        "classifier reaches; it and the KL divergence need an analytic truth."
     )
     return Section("Fidelity", tables=(TableItem("The model beside parametric smearing", header, tuple(rows), note),))
 

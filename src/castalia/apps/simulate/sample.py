@@ -102,8 +102,8 @@ class SampleTask(Task):
             where = int(np.argmax(flagged))
             raise DataError(
                 f"{unit.source}: {_worst(model, arrays.condition[where])} in row {int(rows[arrays.row[where]])} "
-                "is outside the training range; leave such rows out, train on a wider sample, or sample without --strict to have "
-                "them flagged."
+                "is outside the training range; leave such rows out, train on a wider sample, or sample "
+                "without --strict to have them flagged."
             )
         target = draw(model.sampler, events_from_array(arrays.condition), rng)
         output = model.features.outputs(table, arrays, target)

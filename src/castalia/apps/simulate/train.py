@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ from castalia import __version__
 from castalia.apps.simulate.config import SimulateConfig, load_config
 from castalia.apps.simulate.inputs import Inputs, condition_ranges, open_inputs, schema_with_ranges
 from castalia.apps.simulate.validation import ValidationMetrics, target_scales
+from castalia.data.layout import Layout
 from castalia.data.loading import LoadedArrays
+from castalia.data.schema import Schema
 from castalia.errors import ConfigError, DataError
 from castalia.estimators.arrays import batch_from_arrays, to_numpy
 from castalia.estimators.base import Batch, Estimator
 from castalia.estimators.registry import build
 from castalia.estimators.storage import model_hash, save_model
 from castalia.rng import Stream
-from castalia.runs.folder import RunFolder
+from castalia.runs.folder import RunFolder, refuse_content
 from castalia.training.fit import FitResult, fit
 from castalia.training.progress import Progress
 
@@ -74,12 +77,14 @@ def train(
     inputs = open_inputs(config)
     if dry_run:
         return _estimate(config, inputs, skip_bad)
-    folder = _open_folder(config, inputs, run_path, resume, overwrite)
+    if not resume:
+        refuse_content(run_path, overwrite)
+    # Everything that can be wrong with the input is found before the run folder is touched.
+    prepared = _prepare(config, inputs, skip_bad)
+    folder = _open_folder(config, inputs, prepared.schema, run_path, resume, overwrite)
     with folder.lock(), folder.logging():
-        training = inputs.load("train", skip_bad)
-        validation = inputs.load("validation", skip_bad)
-        folder.save_schema(schema_with_ranges(inputs.features, training.arrays))
-        result, counts = _fit(config, inputs, folder, training, validation, resume, progress)
+        result = _fit(config, prepared, folder, resume, progress)
+        counts = prepared.counts
         folder.finish({"best_epoch": result.best_epoch, "best_value": result.best_value, **counts})
     return {
         "run": str(run_path),
@@ -92,13 +97,15 @@ def train(
     }
 
 
-def _open_folder(config: SimulateConfig, inputs: Inputs, path: Path, resume: bool, overwrite: bool) -> RunFolder:
+def _open_folder(
+    config: SimulateConfig, inputs: Inputs, schema: Schema, path: Path, resume: bool, overwrite: bool
+) -> RunFolder:
     if not resume:
         return RunFolder.create(
             path,
             application="simulate",
             config_toml=config.to_toml(),
-            schema=inputs.features.input_schema,
+            schema=schema,
             inputs=inputs.checksums,
             seed=config.training.seed,
             overwrite=overwrite,
@@ -112,46 +119,71 @@ def _open_folder(config: SimulateConfig, inputs: Inputs, path: Path, resume: boo
     return folder
 
 
-def _fit(
-    config: SimulateConfig,
-    inputs: Inputs,
-    folder: RunFolder,
-    training: LoadedArrays,
-    validation: LoadedArrays,
-    resume: bool,
-    progress: StepProgress | None,
-) -> tuple[FitResult, dict[str, int]]:
+@dataclass(frozen=True)
+class _Prepared:
+    """What is trained, on what."""
+
+    estimator: Estimator
+    rival: Estimator
+    layout: Layout
+    training: Batch
+    validation: Batch
+    schema: Schema
+    extra: dict[str, Any]
+    counts: dict[str, int]
+
+
+def _prepare(config: SimulateConfig, inputs: Inputs, skip_bad: int) -> _Prepared:
     layout = inputs.features.layout
     name, options = config.model.resolve()
     estimator = build(name, options, layout, config.training.seed)
-    train_batch, valid_batch = _batch(training), _batch(validation)
-    estimator.prepare(train_batch.chunks(CHUNK))  # a measured scale decides the support
-    kept, dropped = _inside_support(estimator, train_batch)
-    valid_kept, _ = _inside_support(estimator, valid_batch)
-    log.info("%s: %d training and %d validation events", name, len(kept), len(valid_kept))
-    extra = {
-        "castalia": __version__,
-        "condition_ranges": condition_ranges(inputs.features, training.arrays),
-        "target_scales": target_scales(layout, to_numpy(kept.target.flat).astype(np.float64)).tolist(),
-    }
-    rival = build("parametric_smearing", {}, layout)
-    fit(rival, kept, None, config.training)
-    save_model(folder.models / "rival", rival, layout, extra)
+    training, validation = inputs.load("train", skip_bad), inputs.load("validation", skip_bad)
+    every = _batch(training)
+    estimator.prepare(every.chunks(CHUNK))  # a measured scale decides the support
+    kept, dropped = _inside_support(estimator, every)
+    valid, _ = _inside_support(estimator, _batch(validation))
+    log.info("%s: %d training and %d validation events", name, len(kept), len(valid))
+    return _Prepared(
+        estimator=estimator,
+        rival=build("parametric_smearing", {}, layout),
+        layout=layout,
+        training=kept,
+        validation=valid,
+        schema=schema_with_ranges(inputs.features, training.arrays),
+        extra={
+            "castalia": __version__,
+            "condition_ranges": condition_ranges(inputs.features, training.arrays),
+            "target_scales": target_scales(layout, to_numpy(kept.target.flat).astype(np.float64)).tolist(),
+        },
+        counts={
+            "training_events": len(kept),
+            "validation_events": len(valid),
+            "outside_model_support": dropped,
+            "skipped": training.counts["skipped"] + validation.counts["skipped"],
+            "incomplete": training.counts["incomplete"] + validation.counts["incomplete"],
+        },
+    )
+
+
+def _fit(
+    config: SimulateConfig, prepared: _Prepared, folder: RunFolder, resume: bool, progress: StepProgress | None
+) -> FitResult:
+    fit(prepared.rival, prepared.training, None, config.training)
+    save_model(folder.models / "rival", prepared.rival, prepared.layout, prepared.extra)
     result = fit(
-        estimator,
-        kept,
-        valid_kept,
+        prepared.estimator,
+        prepared.training,
+        prepared.validation,
         config.training,
         state=folder.state,
         history=folder.history,
         resume=resume,
-        metrics=ValidationMetrics.of(layout, valid_kept, config.training.seed),
+        metrics=ValidationMetrics.of(prepared.layout, prepared.validation, config.training.seed),
         progress=_reporter(progress),
-        names=([v.name for v in layout.condition], [v.name for v in layout.target]),
+        names=([v.name for v in prepared.layout.condition], [v.name for v in prepared.layout.target]),
     )
-    save_model(folder.models / "response", estimator, layout, extra)
-    counts = {"training_events": len(kept), "validation_events": len(valid_kept), "outside_model_support": dropped}
-    return result, counts
+    save_model(folder.models / "response", prepared.estimator, prepared.layout, prepared.extra)
+    return result
 
 
 def _batch(loaded: LoadedArrays) -> Batch:

@@ -34,7 +34,7 @@ __all__ = [
     "NormalizingFlow",
 ]
 
-_CACHED = 4096  # events sampled at once: the hidden layers then stay in the processor's cache
+_CACHED = 4096  # events sampled at once: encoded conditions and hidden layers then stay in the processor's cache
 
 
 class FlowConfig(StrictModel):
@@ -133,11 +133,11 @@ class NormalizingFlow(Estimator, Sampler, Density):
             DataError: If the condition does not fit the layout.
         """
         self.targets.require_prepared()
-        scaled = self.conditions(condition.flat).repeat_interleave(draws, dim=0)
-        noise = rng.standard_normal((len(scaled), len(self.layout.target)), dtype=np.float32)
-        base = torch.from_numpy(noise).to(scaled)
-        pieces = zip(torch.split(base, _CACHED), torch.split(scaled, _CACHED), strict=True)
-        values = torch.cat([self.chain.inverse(z, given) for z, given in pieces])
+        given = condition.flat.repeat_interleave(draws, dim=0)
+        noise = rng.standard_normal((len(given), len(self.layout.target)), dtype=np.float32)
+        base = torch.from_numpy(noise).to(self.targets.mean)
+        pieces = zip(torch.split(base, _CACHED), torch.split(given, _CACHED), strict=True)
+        values = torch.cat([self.chain.inverse(z, self.conditions(part)) for z, part in pieces])
         return Events(self.targets.to_sample(self.targets.inverse(values)))
 
     def log_prob(self, batch: Batch) -> Tensor:
