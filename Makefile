@@ -46,7 +46,7 @@ $(VENV)/stamp-bench: $(VENV)/stamp-main
 	@touch $@
 
 demo: $(VENV)/stamp-main
-	$(BIN)/castalia demo $(DEMO_ARGS) -o $(DEMO_OUT)
+	$(BIN)/castalia demo $(DEMO_ARGS) --overwrite -o $(DEMO_OUT)
 
 test: $(VENV)/stamp-main
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TEST_ARGS)

@@ -28,6 +28,7 @@ class FlooredDistance:
         error: Its standard error.
         floor: Mean distance between two independent truth samples of the same size, same unit.
         floor_error: Its standard error.
+        floor_spread: Standard deviation of a single truth-to-truth distance.
         excess: ``value − floor``, same unit; may be negative within its error.
         excess_error: Its standard error; the truth samples are shared, so it is not the sum in quadrature.
         ratio: ``value / floor``; NaN where the floor is zero.
@@ -39,6 +40,7 @@ class FlooredDistance:
     error: float
     floor: float
     floor_error: float
+    floor_spread: float
     excess: float
     excess_error: float
     ratio: float
@@ -133,6 +135,7 @@ def _from_redraws(truths: list[NDArray[np.float64]], replicas: list[NDArray[np.f
         error=float(np.sqrt(_jackknife(values) + generated)),
         floor=floor,
         floor_error=float(np.sqrt(_jackknife(floors))),
+        floor_spread=float(among[np.triu_indices(count, 1)].std(ddof=1)),
         excess=value - floor,
         excess_error=float(np.sqrt(_jackknife(values - floors) + generated)),
         ratio=value / floor if floor > 0.0 else float("nan"),
@@ -170,6 +173,7 @@ def _from_halves(
         error=float(spread * shared),
         floor=floor,
         floor_error=floor_error,
+        floor_spread=float(floors.std(ddof=1)),
         excess=value - floor,
         excess_error=float(np.hypot(spread * shared, floor_error)),
         ratio=value / floor if floor > 0.0 else float("nan"),

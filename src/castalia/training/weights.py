@@ -76,7 +76,8 @@ def check_weights(batch: Batch, sample: str) -> WeightSummary:
     summary = summarise_weights(weight)
     if summary.total <= 0:
         raise DataError(f"all {len(weight)} {sample} events have weight zero; check the weight column.")
-    level = logging.WARNING if summary.effective < 0.1 * summary.events else logging.INFO
+    unequal = logging.INFO if summary.effective < 0.999 * summary.events else logging.DEBUG
+    level = logging.WARNING if summary.effective < 0.1 * summary.events else unequal
     logger.log(
         level,
         "%s sample: %d events, effective size %.1f, %d of weight zero",

@@ -13,6 +13,7 @@ from castalia.apps.simulate.judging import Judgement, ProfilePair
 from castalia.apps.simulate.model import ResponseModel
 from castalia.apps.simulate.profiles import Panel, panels_of
 from castalia.apps.simulate.results import MASS_WINDOW, Systems
+from castalia.apps.simulate.validation import VALIDATION_EVENTS
 from castalia.metrics.moments import Moments
 from castalia.plots.correlation import correlation_figure
 from castalia.plots.export import Figure, save
@@ -69,7 +70,7 @@ def draw_figures(
     samples = (events.target, judged.generated, rival.generated)
     panels = panels_of(events.features)
     figures: dict[str, Figure] = {}
-    history = _history(model)
+    history = _history(model, judged)
     if history is not None:
         figures["history"] = history
     if judged.pairs:
@@ -92,7 +93,7 @@ def _correlations(events: JudgedEvents, judged: Judgement) -> Figure:
     return correlation_figure(labels, true.value, mine.value, error=error, names=("Target", "Model"))
 
 
-def _history(model: ResponseModel) -> Figure | None:
+def _history(model: ResponseModel, judged: Judgement) -> Figure | None:
     path = model.folder.history
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
     if not rows:
@@ -100,11 +101,26 @@ def _history(model: ResponseModel) -> Figure | None:
     validation = np.array([row["validation"].get("loss", np.nan) if row["validation"] else np.nan for row in rows])
     distance = np.array([(row.get("metrics") or {}).get("mean_wasserstein", np.nan) for row in rows], dtype=float)
     train = np.array([sum(row["train"].values()) for row in rows])
-    epochs = np.array([row["epoch"] for row in rows])
-    best = model.folder.record.results.get("best_epoch")
+    results = model.folder.record.results
+    best, events = results.get("best_epoch"), results.get("validation_events")
     return history_figure(
-        epochs, train, validation, distance, best_epoch=int(best) if isinstance(best, int | float) else None
+        np.array([row["epoch"] for row in rows]),
+        train,
+        validation,
+        distance,
+        floor=_validation_floor(judged, min(events, VALIDATION_EVENTS)) if isinstance(events, int) else None,
+        best_epoch=int(best) if isinstance(best, int | float) else None,
     )
+
+
+def _validation_floor(judged: Judgement, events: int) -> tuple[float, float]:
+    """Return the floor at the size of the validation sample, and the spread of a single distance around it.
+
+    A Wasserstein distance between samples of one distribution falls with the square root of their size.
+    """
+    distance = judged.wasserstein
+    scale = float(np.sqrt(distance.events / events))
+    return distance.floor * scale, distance.floor_spread * scale
 
 
 def _resolutions(judged: Judgement, rival: Judgement) -> Figure:

@@ -27,6 +27,7 @@ from castalia.rng import Stream
 from castalia.runs.folder import RunFolder, refuse_content
 from castalia.training.fit import FitResult, fit
 from castalia.training.progress import Progress
+from castalia.training.weights import check_weights
 
 __all__ = ["train"]
 
@@ -139,6 +140,9 @@ def _prepare(config: SimulateConfig, inputs: Inputs, skip_bad: int) -> _Prepared
     estimator = build(name, options, layout, config.training.seed)
     training, validation = inputs.load("train", skip_bad), inputs.load("validation", skip_bad)
     every = _batch(training)
+    if not config.training.positive_reweighting:
+        check_weights(every, "training")
+        check_weights(_batch(validation), "validation")
     estimator.prepare(every.chunks(CHUNK))  # a measured scale decides the support
     kept, dropped = _inside_support(estimator, every)
     valid, _ = _inside_support(estimator, _batch(validation))

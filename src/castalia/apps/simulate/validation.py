@@ -16,7 +16,7 @@ from castalia.estimators.base import Batch, Estimator, Events, Sampler
 from castalia.metrics.distances import mean_wasserstein
 from castalia.rng import Stream
 
-__all__ = ["ValidationMetrics", "draw", "target_scales"]
+__all__ = ["VALIDATION_EVENTS", "ValidationMetrics", "draw", "target_scales"]
 
 VALIDATION_EVENTS = 20_000
 SAMPLING_CHUNK = 16_384
