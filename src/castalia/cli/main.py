@@ -15,6 +15,8 @@ from castalia.errors import CastaliaError, MachineError
 
 __all__ = ["app", "main"]
 
+INTERRUPTED = 130  # what shells expect after Ctrl-C
+
 app = typer.Typer(
     name="castalia",
     help="Learn both directions of a collider experiment from events. "
@@ -65,6 +67,8 @@ def main() -> None:
         if debug:
             raise
         sys.exit(_explain(error))
+    if code == INTERRUPTED:  # as some versions of typer report Ctrl-C, without a word
+        sys.exit(_explain(KeyboardInterrupt()))
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -76,8 +80,8 @@ def _explain(error: BaseException) -> int:
         place = f"{error.filename}: " if error.filename else ""
         print_error(f"{place}{error.strerror or error}; free the resource or mend the path and run the command again.")
         return MachineError.exit_code
-    print_error("Interrupted; nothing half-written was left behind.")
-    return 130
+    print_error("Interrupted; no file is half-written, and a training or production goes on with --resume.")
+    return INTERRUPTED
 
 
 def _start_logging(debug: bool) -> None:

@@ -172,7 +172,8 @@ def _prepare(config: SimulateConfig, inputs: Inputs, skip_bad: int) -> _Prepared
 def _fit(
     config: SimulateConfig, prepared: _Prepared, folder: RunFolder, resume: bool, progress: StepProgress | None
 ) -> FitResult:
-    fit(prepared.rival, prepared.training, None, config.training)
+    # The rival is measured, not optimised: only the treatment of weights applies to it.
+    fit(prepared.rival, prepared.training, None, config.training.model_copy(update={"metric": "loss"}))
     save_model(folder.models / "rival", prepared.rival, prepared.layout, prepared.extra)
     result = fit(
         prepared.estimator,

@@ -1,0 +1,156 @@
+"""Every command and every configuration that the documentation shows, run at a small size."""
+
+import inspect as python_inspect
+import re
+import shlex
+import shutil
+from pathlib import Path
+from unittest import mock
+
+import awkward as ak
+import numpy as np
+import pytest
+from castalia_console import here, read, write_config
+
+from castalia.apps.simulate.config import parse_config
+from castalia.cli import demo
+from castalia.cli.main import app
+from castalia.data.schema import ColumnSpec, Schema
+from castalia.data.table import Table
+from castalia.data.writers import open_writer
+from castalia.rng import Stream
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+COMMAND = re.compile(r"^(?:\$ )?castalia (.+?)(?:\s+#.*)?$", re.MULTILINE)
+BLOCK = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def functions(group=app):
+    """Every command's name and function."""
+    for command in group.registered_commands:
+        yield command.name or command.callback.__name__, command.callback
+    for inner in group.registered_groups:
+        for name, function in functions(inner.typer_instance):
+            yield f"{inner.name} {name}", function
+
+
+HELP = {name: re.findall(r"Example: castalia (.+)", python_inspect.getdoc(f)) for name, f in functions()}
+SHOWN = sorted(
+    {line for lines in HELP.values() for line in lines}
+    | {line for page in PAGES for block in page.read_text().split("```")[1::2] for line in COMMAND.findall(block)}
+)
+CONFIGS = {
+    **{f"{page.name} {i}": text for page in PAGES for i, text in enumerate(BLOCK.findall(page.read_text()))},
+    **{path.name: path.read_text() for path in (ROOT / "examples").glob("*.toml")},
+    "demo": demo.CONFIG.format(events=100, epochs=2, seed=1),
+}
+WHOLE = {name: text for name, text in CONFIGS.items() if "[data]" in text and "[target]" in text}
+
+
+def test_the_documentation_was_found():
+    assert set(HELP) == {
+        "demo", "inspect", "report", "generate diphoton", "simulate train", "simulate sample", "simulate evaluate",
+    }  # fmt: skip
+    assert all(HELP.values()), "each command's help has an example"
+    assert len(SHOWN) >= 12
+    assert {"diphoton.toml", "demo"} < set(WHOLE)
+    assert any(name.startswith("README.md") for name in WHOLE)
+    assert any(name.startswith("quickstart.md") for name in WHOLE)
+
+
+def renamed(source, path, names):
+    table = read(source)
+    columns = {names.get(name, name): table[name] for name in table.names}
+    shapes = {name: values.shape[1] if values.ndim == 2 else "flat" for name, values in columns.items()}
+    specs = (ColumnSpec(name=name, dtype=str(v.dtype), shape=shapes[name]) for name, v in columns.items())
+    with open_writer(path, Schema(columns=tuple(specs))) as writer:
+        writer.write(Table(columns))
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """A folder with everything that the shown commands begin from, under the names they use."""
+    folder = tmp_path_factory.mktemp("desk")
+    words = ("--process", "toy", "--events", 7000)
+    here("generate", "diphoton", *words, "-o", folder / "diphoton.root").good()
+    here("generate", "diphoton", *words, "--seed", 2, "-o", folder / "test.root").good()
+    shutil.copy(folder / "test.root", folder / "truth.root")
+    renamed(folder / "test.root", folder / "other.root", {"photon_et_true": "gen_pt"})
+    write_config(folder / "diphoton.toml", "diphoton.root", epochs=1)
+    shutil.copy(folder / "diphoton.toml", folder / "my.toml")
+    here("simulate", "train", folder / "diphoton.toml", "-o", folder / "run").good()
+    here("simulate", "sample", folder / "run", folder / "truth.root", "-o", folder / "sampled.root").good()
+    with mock.patch("castalia.apps.simulate.evaluate.draw_figures", return_value={}):
+        verdict = here("simulate", "evaluate", folder / "run", folder / "test.root", "-o", folder / "report_paper")
+    assert verdict.code in (0, 5), verdict.err
+    shutil.copytree(folder / "report_paper", folder / "report_spline")
+    return folder
+
+
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize("line", SHOWN)
+def test_a_shown_command_runs(line, desk, tmp_path, monkeypatch):
+    monkeypatch.chdir(desk)
+    monkeypatch.setattr(demo, "QUICK", demo._Size(7000, 1, (1, 1, 1, 1)))
+    smaller = {"--events": "200", "--workers": "1", "--draws": "2", "--process": "toy"}
+    words = shlex.split(line)
+    for i, word in enumerate(words[:-1]):
+        words[i + 1] = smaller.get(word, words[i + 1])
+        if word in ("-o", "--output") and "--resume" not in words:
+            words[i + 1] = str(tmp_path / words[i + 1])
+    if words[0] == "demo":
+        words += ["--process", "toy", "--workers", "1"]
+    result = here(*words)
+    # A model of one epoch need not satisfy the gate.
+    assert result.code == 0 or (result.code == 5 and words[:2] in (["simulate", "evaluate"], ["demo", "--quick"])), (
+        result.err
+    )
+    assert result.out
+
+
+def events_for(config, path):
+    """Write random events with every column that a configuration names."""
+    rng, events = Stream(8, "documented").at(), 1000
+    counts = rng.integers(2, 5, events)
+    columns = {name: np.ones(events, dtype=np.int64) for name in config.data.identifiers}
+    columns[config.data.identifiers[-1]] = np.arange(events)
+    if config.data.weight:
+        columns[config.data.weight] = np.ones(events)
+    jagged = {}
+    for variable in config.condition.values():
+        if config.objects is not None and variable.per != "event":
+            jagged[variable.column] = rng.uniform(0.5, 2.0, counts.sum())
+        else:
+            columns[variable.column] = rng.uniform(0.5, 2.0, events)
+    for variable in config.target.values():
+        reference = jagged.setdefault(variable.reference, rng.uniform(0.5, 2.0, counts.sum()))
+        jagged[variable.column] = reference * rng.normal(1.0, 0.001, len(reference))
+    columns |= {name: ak.unflatten(values, counts) for name, values in jagged.items()}
+    specs = [ColumnSpec(name=n, dtype="float64" if n in jagged else str(v.dtype),
+                        shape="jagged" if n in jagged else "flat") for n, v in columns.items()]  # fmt: skip
+    with open_writer(path, Schema(columns=tuple(specs)), tree=config.data.tree or "events") as writer:
+        writer.write(Table(columns))
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_shown_configuration_trains(name, tmp_path):
+    config = parse_config(WHOLE[name], tmp_path / "shown.toml", tmp_path)
+    pattern = Path(config.data.files[0]).name
+    events_for(config, tmp_path / pattern.replace("*", "1"))
+    text = WHOLE[name]
+    text = re.sub(r"^epochs = \d+", "epochs = 1", text, flags=re.MULTILINE) if "epochs = " in text else (
+        text + "\n[training]\nepochs = 1\n"
+    )  # fmt: skip
+    (tmp_path / "shown.toml").write_text(text)
+    here("simulate", "train", tmp_path / "shown.toml", "-o", tmp_path / "run").good()
+
+
+@pytest.mark.parametrize("name", sorted(set(CONFIGS) - set(WHOLE)))
+def test_a_shown_piece_fits_into_a_configuration(name, tmp_path):
+    text = CONFIGS[name]
+    if "entry-points" in text:  # of a package's own pyproject.toml
+        assert 'castalia.estimators"]\ngaussian = "gaussian_response:GaussianResponse"' in text
+        return
+    rest = re.sub(r"\[model\]\n(.+\n)*", "", demo.CONFIG.format(events=100, epochs=2, seed=1))
+    parse_config(rest + text, tmp_path / "shown.toml", tmp_path)
