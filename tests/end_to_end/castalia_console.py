@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -165,6 +166,23 @@ def read(path: Path, *columns: str):
     with open_reader(path) as reader:
         names = columns or tuple(reader.columns())
         return next(reader.iterate(names, reader.count()))
+
+
+def altered(source, path, change):
+    """Write the table of ``source`` to a file without a sidecar, with ``change`` applied to a copy of its columns."""
+    from castalia.data.readers import open_reader
+    from castalia.data.schema import ColumnSpec, Schema
+    from castalia.data.writers import open_writer
+
+    table = read(source)
+    with open_reader(source) as reader:
+        stored = reader.columns()
+    arrays = {name: np.array(table[name]) for name in table.names}
+    change(arrays)
+    specs = (ColumnSpec(name=n, dtype=stored[n].dtype, shape=stored[n].length or "flat") for n in arrays)
+    with open_writer(path, Schema(columns=tuple(specs))) as writer:
+        writer.write(type(table)(arrays))
+    return path
 
 
 def weights(run: Path) -> bytes:

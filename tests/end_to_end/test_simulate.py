@@ -140,23 +140,17 @@ def test_draws_are_told_apart_and_the_first_is_the_single_one(toy, run, tmp_path
     np.testing.assert_array_equal(np.asarray(one["event"])[three["event_index"]], three["event"])
 
 
-@pytest.fixture(scope="module")
-def wide(tmp_path_factory):
-    """Events enough for several units of work."""
-    path = tmp_path_factory.mktemp("wide") / "wide.root"
-    here("generate", "diphoton", "--process", "toy", "--events", 140_000, "-o", path).good()
-    return path
-
-
-def test_workers_do_not_change_the_content(wide, run, tmp_path):
-    again = tmp_path / "generated.parquet"
-    words = "generate diphoton --process toy --events 140000 --workers 2"
-    typed(*words.split(), "-o", again).good()
-    assert column_hashes(again) == column_hashes(wide)
-    for workers in (1, 2):
-        typed("simulate", "sample", run, wide, "-o", tmp_path / f"{workers}.parquet", "--workers", workers).good()
+def test_workers_do_not_change_the_content(toy, run, tmp_path):
+    """Units of work are 100,000 generated events, and each draw of a sampled range."""
+    words = "generate diphoton --process toy --events 101000".split()
+    here(*words, "-o", tmp_path / "one.root").good()
+    typed(*words, "-o", tmp_path / "two.parquet", "--workers", 2).good()
+    assert column_hashes(tmp_path / "one.root") == column_hashes(tmp_path / "two.parquet")
+    words = ("simulate", "sample", run, toy, "--draws", 3)
+    here(*words, "-o", tmp_path / "1.parquet").good()
+    typed(*words, "-o", tmp_path / "2.parquet", "--workers", 2).good()
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
-    here("simulate", "sample", run, wide, "-o", tmp_path / "other.parquet", "--seed", 2).good()
+    here(*words, "-o", tmp_path / "other.parquet", "--seed", 2).good()
     assert column_hashes(tmp_path / "other.parquet")["photon_et"] != column_hashes(tmp_path / "1.parquet")["photon_et"]
 
 

@@ -9,26 +9,9 @@ import time
 
 import numpy as np
 import pytest
-from castalia_console import environment, here, listing, read, start, typed, write_config
-
-from castalia.data.readers import open_reader
-from castalia.data.schema import ColumnSpec, Schema
-from castalia.data.writers import open_writer
+from castalia_console import altered, environment, here, listing, read, start, typed, write_config
 
 SECONDS = 5  # for a file that is no good
-
-
-def altered(source, path, change, columns=None):
-    """Write the table of ``source`` to a file without a sidecar, with ``change`` applied to a copy of its columns."""
-    table = read(source, *(columns or ()))
-    with open_reader(source) as reader:
-        stored = reader.columns()
-    arrays = {name: np.array(table[name]) for name in table.names}
-    change(arrays)
-    specs = (ColumnSpec(name=n, dtype=stored[n].dtype, shape=stored[n].length or "flat") for n in arrays)
-    with open_writer(path, Schema(columns=tuple(specs))) as writer:
-        writer.write(type(table)(arrays))
-    return path
 
 
 def make_bad_file(kind, toy, path):
@@ -170,7 +153,7 @@ def test_mev_where_gev_is_declared(command, toy, run, tmp_path):
         ("take = 2", "take = 0", ("take",)),
         ('preset = "compact"', 'preset = "papr"', ("papr", "paper")),
         ('preset = "compact"', 'estimator = "mine"', ("mine", "masked_autoregressive_flow")),
-        ("hidden = [16, 16]", "hiden = [16, 16]", ("hiden", "hidden")),
+        ("hidden = [16, 16]", "hiddens = [16, 16]", ("hiddens", "known")),
         ("scale = 20.0 }", "scale = 20.0", ()),
         ("[data]", "[data", ()),
         ('"photon_et", minus', '"photon_et", over = "mu", minus', ("minus", "over")),
@@ -188,7 +171,7 @@ def test_a_wrong_configuration(old, new, words, toy, tmp_path):
     ("text", "code"),
     [
         ("x = " + "[" * 20_000 + "]" * 20_000, 2),
-        ("x = " + '{ a = ' * 20_000, 2),
+        ("x = " + "{ a = " * 20_000, 2),
         ("\x00\x01\x02", 2),
         ('[model]\nestimator = "os:system"\noptions = { command = "touch pwned" }', 2),
         ('[data]\nfiles = ["../../../../../../etc/passwd"]', 2),

@@ -1,32 +1,18 @@
 """What must never happen unseen: a leak of the test split, a call to the network, an unbounded loss, a lost weight."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from castalia_console import environment, here, listing, read, typed, weights, write_config
+from castalia_console import altered, environment, here, listing, read, typed, weights, write_config
 
-from castalia.data.readers import open_reader
-from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.sidecar import input_sha256
 from castalia.data.splits import SPLITS, event_keys, split_of
-from castalia.data.writers import open_writer
 from castalia.rng import Stream
 
 IDENTIFIERS = ("run", "luminosityBlock", "event")
-
-
-def altered(source, path, change):
-    """Write the table of ``source`` to a file without a sidecar, with ``change`` applied to a copy of its columns."""
-    table = read(source)
-    with open_reader(source) as reader:
-        stored = reader.columns()
-    arrays = {name: np.array(table[name]) for name in table.names}
-    change(arrays)
-    specs = (ColumnSpec(name=n, dtype=stored[n].dtype, shape=stored[n].length or "flat") for n in arrays)
-    with open_writer(path, Schema(columns=tuple(specs))) as writer:
-        writer.write(type(table)(arrays))
-    return path
 
 
 def poison(source, path, split):
@@ -40,11 +26,6 @@ def poison(source, path, split):
             arrays[name][rows] = np.nan
 
     return altered(source, path, change)
-
-
-def trained(folder, file):
-    """Train on a file of a fixed name, because the name is part of the configuration."""
-    return write_config(folder / "c.toml", file), folder / "run"
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -90,9 +71,6 @@ def offline(tmp_path):
 
 
 def test_everything_works_without_a_network(offline, tmp_path):
-    import subprocess
-    import sys
-
     call = "import urllib.request; urllib.request.urlopen('http://localhost:9')"
     control = subprocess.run([sys.executable, "-c", call], env=offline, capture_output=True, text=True, check=False)
     assert "a test blocks the network" in control.stderr

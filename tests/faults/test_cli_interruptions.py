@@ -48,9 +48,11 @@ def interrupt(config, folder, how, lines):
     file = folder / "history.jsonl"
     wait_until(
         process,
-        lambda: (folder / "state" / "training.json").exists()
-        and file.exists()
-        and len(file.read_text().splitlines()) >= lines,
+        lambda: (
+            (folder / "state" / "training.json").exists()
+            and file.exists()
+            and len(file.read_text().splitlines()) >= lines
+        ),
     )
     process.send_signal(how)
     return ended(process, timeout=30)
