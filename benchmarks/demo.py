@@ -1,7 +1,8 @@
 """What the demo reaches and how long it takes: ``python benchmarks/demo.py [--quick]``.
 
 Runs ``castalia demo`` as a user does, from Pythia events to the report, and holds its metrics against the goals:
-mean Wasserstein excess within 0.3 of the floor, KL divergence within 0.03 nat, eight minutes on two cores (two with --quick).
+mean Wasserstein excess within 0.3 of the floor, KL divergence within 0.03 nat, eight minutes on two cores (two with
+--quick).
 """
 
 from __future__ import annotations
