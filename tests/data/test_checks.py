@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from castalia.data.checks import BadRowPolicy, BadRows, check_table, plausible_range
-from castalia.data.schema import ColumnSpec, Schema
+from castalia.data.checks import BadRowPolicy, BadRows, check_table, check_targets, plausible_range
+from castalia.data.layout import Variable
+from castalia.data.schema import ColumnSpec, Need, Schema
 from castalia.data.table import Table, jagged
 from castalia.errors import DataError
 
@@ -77,3 +78,36 @@ def test_as_many_rows_are_left_out_as_were_allowed_and_no_more():
     with pytest.raises(DataError):
         BadRowPolicy().keep(bad)
     assert BadRowPolicy().keep(BadRows(np.zeros(2, dtype=bool), ())).all()
+
+
+def test_values_must_be_what_their_use_asks():
+    values = np.array([1.0, 0.0, -2.0, np.nan])
+    log = Need(value="above 0", why='transform = "log"')
+    bad = checked(values, needs=(log,), unit="GeV", rows=np.array([3, 8, 9, 20]))
+    assert bad.mask.tolist() == [False, True, True, True]
+    assert bad.reasons[0] == (
+        "column 'x' must be above 0 (transform = \"log\"), but has 2 values that are not (first in row 8)"
+    )
+    assert checked(values, needs=(Need(value="other than 0", why="over"),)).mask.tolist() == [False, True, False, True]
+    assert checked(values).mask.tolist() == [False, False, False, True]
+    ranged = checked(values, needs=(log,), range=(0.0, None))  # a closed range admits the zero, the logarithm does not
+    assert ranged.mask.tolist() == [False, True, True, True]
+    lists = jagged(np.array([1, 0, 2]), np.array([1.0, 2.0, 0.0]))
+    assert checked(lists, needs=(log,)).mask.tolist() == [False, False, True]
+
+
+def test_targets_must_be_finite_inside_open_bounds_and_whole():
+    target = np.array([[0.5, 1.0], [0.0, 2.0], [0.7, 2.5], [0.2, np.inf]])
+    variables = (Variable("a", bounds=(0.0, 1.0)), Variable("b", integer=True))
+    rows, numbers = np.array([0, 1, 1, 2]), np.array([10, 20, 30])
+    bad = check_targets(target, variables, ("x", "y"), rows, numbers, "a.root")
+    assert bad.mask.tolist() == [False, True, True]
+    assert bad.reasons == (
+        "target 'a' (column 'x') must be inside (0, 1) (bounds), but has 1 values that are not, such as 0 "
+        "(first in row 20)",
+        "target 'b' (column 'y') must be finite, but has 1 values that are not, such as inf (first in row 30)",
+        "target 'b' (column 'y') must be whole (integer = true), but has 1 values that are not, such as 2.5 "
+        "(first in row 20)",
+    )
+    free = (Variable("a"), Variable("b"))
+    assert check_targets(target[:3], free, ("x", "y"), rows[:3], numbers, "a.root").reasons == ()

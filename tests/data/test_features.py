@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from castalia.data.feature_config import ConditionVariable, DataConfig, ObjectsConfig, TargetVariable
 from castalia.data.features import Features
-from castalia.data.readers import open_reader
+from castalia.data.readers import StoredColumn, open_reader
 from castalia.data.table import Table, jagged, jagged_parts
 from castalia.errors import ConfigError, DataError
 from castalia.physics.angles import delta_phi
@@ -164,6 +164,17 @@ def test_events_as_a_whole(target):
 def test_a_ratio_to_zero_is_refused():
     with pytest.raises(DataError, match="column 'x' is 0 in row 1"):
         whole_events(over="x").arrays(Table({"x": [1.0, 0.0], "y": [1.0, 1.0]}))
+
+
+def test_the_input_schema_holds_what_logarithms_and_ratios_need(features_of):
+    schema = features_of().input_schema
+    assert [need.value for need in schema.column("photon_et_true").needs] == ["above 0"]
+    assert schema.column("photon_eta_true").needs == schema.column("photon_et").needs == ()
+    ratio = whole_events(over="x").input_schema.column("x").needs
+    assert [(need.value, need.why) for need in ratio] == [("other than 0", "'y' is taken over it")]
+    assert whole_events(minus="x").input_schema.column("x").needs == ()
+    stored = {"photon_et_true": StoredColumn("float64", "fixed", 2)}
+    assert all(spec.needs == () for spec in features_of().output_schema(stored).columns)
 
 
 @given(st.lists(st.lists(st.integers(-3, 3), max_size=4), min_size=1, max_size=8))

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from castalia.data.feature_config import DataConfig
+from castalia.data.feature_config import ConditionVariable, DataConfig, TargetVariable
+from castalia.data.features import Features
 from castalia.data.loading import load_arrays, split_sources
 from castalia.data.sidecar import make_sidecar, write_sidecar
 from castalia.data.splits import event_keys, split_of
@@ -82,6 +83,94 @@ def test_values_of_another_split_are_never_looked_at(tmp_path, features_of, diph
         assert not set(left.arrays.row.tolist()) & {*test_rows[:3].tolist(), int(test_rows[5])}
     with pytest.raises(DataError, match="--skip-bad N"):
         load_arrays([tmp_path / "bad.root"], features_of(), "test", skip_bad=3)
+
+
+def plain_features(condition=None, **target):
+    return Features(
+        DataConfig(files=("x.root",), identifiers=("event",)),
+        None,
+        {"x": ConditionVariable(column="x", **(condition or {}))},
+        {"y": TargetVariable(column="y", **target)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "features", "said"),
+    [
+        ("x", 0.0, plain_features({"transform": "log"}), r"column 'x' must be above 0 \(transform = \"log\"\)"),
+        ("x", -1.0, plain_features({"transform": "log"}), r"column 'x' must be above 0 \(transform = \"log\"\)"),
+        ("x", 0.0, plain_features(over="x"), r"column 'x' must be other than 0 \('y' is taken over it\)"),
+        ("x", 1e-310, plain_features(over="x"), r"target 'y' \(column 'y'\) must be finite"),
+        ("y", 9.0, plain_features(bounds=(0.0, 9.0)), r"target 'y' \(column 'y'\) must be inside \(0, 9\) \(bounds\)"),
+        ("y", 9.0, plain_features(minus="x", bounds=(-6.0, 6.0)), r"target 'y' .*inside \(-6, 6\).*such as 7"),
+        ("y", 1.5, plain_features(integer=True), r"target 'y' .*must be whole \(integer = true\)"),
+    ],
+)
+def test_values_that_no_model_can_take_are_named_by_file_and_row_and_left_out(
+    tmp_path, save, column, value, features, said
+):
+    good = Table({"event": np.arange(300), "x": np.full(300, 2.0), "y": np.full(300, 3.0)})
+    validation = np.flatnonzero(split_of(event_keys(good, ("event",), "", 0)) == 1)
+    values = good[column].copy()
+    values[validation[[4, 9]]] = value
+    save(tmp_path / "first.root", good.with_columns({"event": 1000 + good["event"]}))
+    save(tmp_path / "bad.root", good.with_columns({column: values}))
+    paths = [tmp_path / "first.root", tmp_path / "bad.root"]
+    whole = load_arrays(paths[:1], features, "validation")
+    assert whole.counts["skipped"] == 0
+    for chunk in (10**6, 17):
+        with pytest.raises(DataError, match=rf"^\S*bad\.root: {said}.*first in row {validation[4]}\).*--skip-bad N"):
+            load_arrays(paths, features, "validation", chunk=chunk)
+        left = load_arrays(paths, features, "validation", skip_bad=2, chunk=chunk)
+        assert left.counts["skipped"] == 2
+        bad = 300 + validation[[4, 9]]
+        assert not np.isin(bad, left.arrays.row).any()
+        assert left.counts["rows"] == whole.counts["rows"] + len(validation) - 2
+        with pytest.raises(DataError, match="--skip-bad N"):
+            load_arrays(paths, features, "validation", skip_bad=1, chunk=chunk)
+    assert load_arrays(paths, features, "train").counts["skipped"] == 0
+
+
+@pytest.mark.parametrize("take", [2, "each"])
+def test_an_event_with_one_bad_object_is_left_out_whole(tmp_path, features_of, diphoton, save, take):
+    base = features_of(take)
+    bounded = base.target["et"].model_copy(update={"bounds": (-50.0, 50.0)})
+    features = Features(base.data, base.objects, base.condition, {**base.target, "et": bounded})
+    et = diphoton["photon_et"].copy()
+    et[7, 1] = diphoton["photon_et_true"][7, 1] + 60.0
+    save(tmp_path / "a.root", diphoton.with_columns({"photon_et": et}))
+    with pytest.raises(DataError, match=r"a\.root: target 'et(_2)?' \(column 'photon_et'\).*first in row 7\)"):
+        load_arrays([tmp_path / "a.root"], features)
+    loaded = load_arrays([tmp_path / "a.root"], features, skip_bad=1)
+    assert np.array_equal(np.unique(loaded.arrays.row), np.delete(np.arange(400), 7))
+    assert loaded.counts["skipped"] == 1
+
+
+def test_a_copy_of_a_file_is_refused(tmp_path, features_of, diphoton, diphoton_of, save):
+    save(tmp_path / "a.root", diphoton)
+    save(tmp_path / "other.root", diphoton_of(400, seed=2))
+    (tmp_path / "copy.root").write_bytes((tmp_path / "a.root").read_bytes())
+    both = [tmp_path / "a.root", tmp_path / "copy.root"]
+    with pytest.raises(DataError, match=r"a\.root and \S*copy\.root: have the same content"):
+        load_arrays(both, features_of())
+    with pytest.raises(DataError, match=r"a\.root: is given twice"):
+        load_arrays([both[0], both[0]], features_of())
+    assert load_arrays([both[0], tmp_path / "other.root"], features_of()).counts["rows"] == 800
+    for own in ({"test_files": ("copy.root",)}, {"validation_files": ("copy.root",)}):
+        with pytest.raises(DataError, match=r"a\.root and \S*copy\.root: have the same content"):
+            split_sources(DataConfig(files=("a.root",), **own), tmp_path)
+    sources = split_sources(DataConfig(files=("a.root",), test_files=("other.root",)), tmp_path)
+    assert sources["test"].paths[0].name == "other.root"
+
+
+def test_identifiers_that_are_not_whole_are_named_by_file_and_row(tmp_path, features_of, diphoton, save):
+    run = np.ones(400)
+    save(tmp_path / "good.root", diphoton.with_columns({"run": run}))
+    run[123] = 0.5
+    save(tmp_path / "a.root", diphoton.with_columns({"run": run}))
+    with pytest.raises(DataError, match=r"a\.root: identifier 'run' is no whole number in row 123;"):
+        load_arrays([tmp_path / "a.root"], features_of(), chunk=50)
+    assert load_arrays([tmp_path / "good.root"], features_of(), chunk=50).counts["rows"] == 400
 
 
 def test_mev_for_gev_is_refused(tmp_path, features_of, diphoton, save):

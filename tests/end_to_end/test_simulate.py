@@ -188,8 +188,23 @@ def test_conditions_outside_the_training_range_are_flagged_and_refused_if_strict
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_renamed_branches_without_a_sidecar(toy, run, tmp_path):
+def test_a_converted_training_file_is_recognised(toy, run, tmp_path):
+    copy = rewritten(toy, tmp_path / "converted.parquet")
+    longer = tmp_path / "longer.root"
+    here("generate", "diphoton", "--process", "toy", "--events", 8000, "-o", longer).good()  # the same seed
+    sentence = here("simulate", "evaluate", run, copy, "-o", tmp_path / "report").refused(3)
+    assert "only 3" in sentence or "only 4" in sentence  # about a tenth of 4,000, the test events, is new
+    here("simulate", "evaluate", run, longer, "-o", tmp_path / "report")
+    events = json.loads((tmp_path / "report" / "metrics.json").read_text())["events"]
+    assert events["learned_from"] + events["judged"] == 8000
+    assert 0.85 * 4000 < events["learned_from"] < 0.95 * 4000
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_renamed_branches_without_a_sidecar(run, tmp_path):
     rename = {"photon_et_true": "gen pt", "photon_et": "reco_pt", "mu": "nPU"}
+    toy = tmp_path / "new.root"
+    here("generate", "diphoton", "--process", "toy", "--events", 4000, "--seed", 5, "-o", toy).good()
     path = rewritten(toy, tmp_path / "foreign.parquet", rename=rename)
     options = [word for column, branch in rename.items() for word in ("--rename", f"{column}={branch}")]
     result = here("simulate", "evaluate", run, path, "-o", tmp_path / "report", *options)

@@ -232,8 +232,8 @@ def test_overwrite_replaces(toy, run, tmp_path):
 HOLD = """\
 import sys, time
 from pathlib import Path
-from castalia.runs.lock import RunLock
-lock = RunLock(Path(sys.argv[1]))
+from castalia.data.lock import FileLock
+lock = FileLock(Path(sys.argv[1]), "it")
 lock.acquire()
 print("held", flush=True)
 time.sleep(120)

@@ -32,6 +32,26 @@ def test_errors_match_the_scatter_of_repeated_trials() -> None:
     assert quoted == pytest.approx(scatter, rel=5.0 / np.sqrt(2.0 * trials))
 
 
+@pytest.mark.statistical
+def test_errors_hold_for_heavy_tails_and_repeated_events() -> None:
+    trials, events = 300, 1000
+    heavy, repeated, naive = [], [], []
+    for trial in range(trials):
+        z = pair(0.5, events, trial)
+        size = np.sqrt(5.0 / Stream(7, "tails").at(trial).chisquare(5.0, (events, 1)))
+        heavy.append(correlation_matrix(z * size))
+        twice = np.tile(z, (2, 1))
+        repeated.append(correlation_matrix(twice, group=np.tile(np.arange(events), 2)))
+        naive.append(correlation_matrix(twice).error[0, 1])
+    tolerance = 5.0 / np.sqrt(2.0 * trials)
+    for results, slack in ((heavy, 0.1), (repeated, 0.0)):  # fourth moments of five degrees of freedom come in slowly
+        scatter = np.std([result.value[0, 1] for result in results], ddof=1)
+        assert np.mean([result.error[0, 1] for result in results]) == pytest.approx(scatter, rel=tolerance + slack)
+    # The negative controls: a Gaussian's error is too small for heavy tails, and rows are not events.
+    assert np.mean([result.error[0, 1] for result in heavy]) > 1.3 * 0.75 / np.sqrt(events)
+    np.testing.assert_allclose([r.error[0, 1] for r in repeated], np.sqrt(2.0) * np.array(naive), rtol=1e-9)
+
+
 def test_a_lost_correlation_is_found() -> None:
     names = ("et", "eta", "phi")
     target = correlation_matrix(pair(0.5, 5000, 1))

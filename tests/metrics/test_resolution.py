@@ -56,6 +56,50 @@ def test_errors_match_the_scatter_of_repeated_trials(shape: str) -> None:
     assert quoted == pytest.approx(scatter, rel=5.0 / np.sqrt(2.0 * trials) + 0.12)
 
 
+@pytest.mark.statistical
+def test_the_error_knows_that_the_mean_moves_with_the_width() -> None:
+    trials, size = 150, 5000
+    widths, errors = [], []
+    for trial in range(trials):
+        rng = Stream(5, "asymmetric scores").at(trial)
+        z = rng.normal(size=size)
+        x = np.where(rng.random(size) < 0.16, 3.0 * z - 3.0, z)
+        result = core_width(x)
+        widths.append(result.width)
+        errors.append(result.error)
+    scores = (np.array(widths) - np.mean(widths)) / np.array(errors)
+    # The scatter of 150 trials is known to 6 %; with the mean held fixed it is 1.28.
+    assert scores.std(ddof=1) == pytest.approx(1.0, abs=0.15)
+
+
+@pytest.mark.statistical
+def test_rows_of_one_event_are_not_independent() -> None:
+    trials, events = 200, 1000
+    widths, errors, naive = [], [], []
+    for trial in range(trials):
+        pair = np.tile(Stream(5, "pairs").at(trial).normal(size=events), 2)
+        place, number = np.zeros(2 * events), np.tile(np.arange(events), 2)
+        (grouped,) = resolution_profiles(place, pair, [-1.0, 1.0], group=number)
+        (ungrouped,) = resolution_profiles(place, pair, [-1.0, 1.0])
+        widths.append(grouped.width[0])
+        errors.append(grouped.error[0])
+        naive.append(ungrouped.error[0])
+    scatter = np.std(widths, ddof=1)
+    assert np.mean(errors) == pytest.approx(scatter, rel=5.0 / np.sqrt(2.0 * trials) + 0.05)
+    # The negative control: rows counted as events quote errors too small by the square root of two.
+    np.testing.assert_allclose(np.array(errors) / np.array(naive), np.sqrt(2.0), rtol=1e-9)
+
+
+def test_groups_of_one_row_change_nothing_and_bad_ones_are_refused() -> None:
+    x = Stream(5, "single").at().normal(size=300)
+    (plain,) = resolution_profiles(np.zeros(300), x, [-1.0, 1.0])
+    (grouped,) = resolution_profiles(np.zeros(300), x, [-1.0, 1.0], group=np.arange(300)[::-1])
+    assert grouped.error[0] == pytest.approx(plain.error[0], rel=1e-12)
+    for bad in (np.arange(299), np.arange(300) - 1, np.zeros(300)):
+        with pytest.raises(DataError, match="whole numbers from 0"):
+            resolution_profiles(np.zeros(300), x, [-1.0, 1.0], group=bad)
+
+
 def test_profiles_are_the_widths_of_their_bins() -> None:
     rng = Stream(5, "profile").at()
     truth, responses = rng.uniform(-1.0, 5.0, 5000), rng.normal(size=(5000, 2))

@@ -65,6 +65,39 @@ def test_without_redraws_halves_take_their_place(truth: tuple[np.ndarray, np.nda
     assert abs(result.control.significance) < 5.0
 
 
+def test_the_planted_width_is_about_the_centre_of_a_ratio() -> None:
+    condition = conditions(12_000)
+    z, other = (Stream(10, "ratio").at(i).normal(size=(len(condition), 1)) for i in (0, 1))
+    slope = 1.0 + 0.002 * (condition[:, :1] - 80.0)  # a centre that moves by many of its widths of 3 %
+    true, fair, wide = (slope + 0.03 * width for width in (z, other, 1.03 * other))
+    result = two_sample_test(condition, true, wide, redraw=lambda _: fair)
+    assert result.power.value == pytest.approx(result.auc.value, abs=5.0 * np.hypot(result.auc.error, result.auc.error))
+    assert abs(result.control.significance) < 5.0
+    # The negative control: 3 % about zero is a shift of one width, which anything sees.
+    assert conditional_auc(condition, true, 1.03 * fair).value > result.power.value + 0.1
+
+
+def test_a_wide_response_is_seen_behind_a_moving_centre() -> None:
+    condition = conditions(12_000)
+    x = condition[:, :1]
+    true, wide = (
+        x * (1.0 + k * 0.02 * Stream(10, "behind").at(i).normal(size=x.shape)) for i, k in ((0, 1.0), (1, 1.2))
+    )
+    result = conditional_auc(condition, true, wide)
+    assert result.value - 5.0 * result.error > 0.52
+
+
+@pytest.mark.parametrize("zeros", [0.6, 0.95])
+def test_counts_that_are_mostly_zero(zeros: float) -> None:
+    condition = conditions(3000)
+    rng = Stream(10, "counts").at()
+    true, fair = (np.where(rng.random((3000, 1)) < zeros, 0.0, rng.poisson(3.0, (3000, 1))) for _ in range(2))
+    result = two_sample_test(condition, true, fair)
+    assert abs(result.auc.significance) < 5.0
+    assert conditional_auc(condition, true, 3.0 * true).value > 0.5
+    assert np.isfinite(result.power.value)
+
+
 def test_reproducible_and_independent_of_units(truth: tuple[np.ndarray, np.ndarray]) -> None:
     condition, true = (part[:1500] for part in truth)
     generated = responses(condition, 5)

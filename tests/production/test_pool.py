@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from production_tasks import SCHEMA, CountingTask, WorkerTask, make
 
+from castalia.data.lock import FileLock
 from castalia.data.readers import open_reader
 from castalia.data.sidecar import Truth, read_sidecar, sidecar_path, verify
 from castalia.errors import ConfigError, DataError, MachineError
@@ -107,12 +109,64 @@ def test_progress_grows_to_the_whole(tmp_path: Path) -> None:
 
 def test_two_processes_do_not_share_an_output(tmp_path: Path) -> None:
     output = tmp_path / "out.parquet"
-    with (
-        open_parts(output, "job", resume=False, overwrite=False),
-        pytest.raises(MachineError, match=r"process \d+ on .* is working on this output"),
-    ):
-        make(output)
+    with open_parts(output, "job", resume=False, overwrite=False):
+        before = _names(tmp_path)
+        for there in (False, True):  # an old output does not change the advice
+            if there:
+                output.touch()
+            with pytest.raises(
+                MachineError, match=r"out\.parquet: another process \(process \d+ on .* is working on it"
+            ):
+                make(output)
+        output.unlink()
+        assert _names(tmp_path) == before
     assert make(output, overwrite=True).entries == 1000  # the lock is gone with its owner
+
+
+def test_removed_parts_can_be_taken_over_at_any_moment(tmp_path: Path) -> None:
+    """Every thread makes the folder, works alone in it and removes it, while the others try the same."""
+    output, inside, taken, failures = tmp_path / "out.parquet", [], [], []
+
+    def work() -> None:
+        while len(taken) < 200 and not failures:
+            try:
+                with open_parts(output, "job", resume=False, overwrite=False) as parts:
+                    inside.append(1)
+                    if len(inside) > 1:
+                        failures.append("two at once")
+                    taken.append(1)
+                    inside.pop()
+                    parts.remove()
+            except MachineError:
+                continue
+            except Exception as error:
+                failures.append(repr(error))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not failures
+    assert len(taken) >= 200
+    assert _names(tmp_path) == []
+
+
+def test_an_output_that_appears_while_the_lock_is_taken_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, acquire = tmp_path / "out.parquet", FileLock.acquire
+
+    def finish_first(lock: FileLock) -> None:
+        output.write_text("precious")
+        acquire(lock)
+
+    monkeypatch.setattr(FileLock, "acquire", finish_first)
+    with pytest.raises(ConfigError, match="exists already"):
+        make(output)
+    assert output.read_text() == "precious"
+    assert _names(tmp_path) == ["out.parquet"]
+    assert make(output, overwrite=True).entries == 1000
 
 
 def test_senseless_requests_are_refused(tmp_path: Path) -> None:

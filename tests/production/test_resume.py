@@ -22,24 +22,25 @@ from pathlib import Path
 from castalia.errors import StoppedError
 from production_tasks import CountingTask, make
 try:
-    make(Path(sys.argv[1]), CountingTask(pause=0.1), workers=int(sys.argv[2]))
+    make(Path(sys.argv[1]), CountingTask(pause=float(sys.argv[3])), workers=int(sys.argv[2]))
 except StoppedError as error:
     print(error, file=sys.stderr)
     raise SystemExit(error.exit_code)
 """
 
 
-def _start(output: Path, workers: int) -> subprocess.Popen[str]:
-    """Run a slow job in a process of its own until two units are finished."""
+def _start(output: Path, workers: int, pause: float = 0.1, finished: int = 2) -> subprocess.Popen[str]:
+    """Run a slow job in a process of its own until so many units are finished; with 0, until the first is begun."""
     source = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(output), str(workers)],
+        [sys.executable, "-c", SCRIPT, str(output), str(workers), str(pause)],
         env={**os.environ, "PYTHONPATH": source},
         stderr=subprocess.PIPE,
         text=True,
     )
     deadline = time.monotonic() + 60
-    while len(list(output.parent.glob("*.parts/part-*.parquet.json"))) < 2:
+    pattern = "*.parts/part-*.parquet.json" if finished else "*.parts/job.json"
+    while len(list(output.parent.glob(pattern))) < max(finished, 1):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -96,6 +97,20 @@ def test_sigterm_stops_with_143_and_keeps_the_parts(tmp_path: Path, workers: int
     resumed = make(output, resume=True)
     assert resumed.resumed >= 2
     assert resumed.column_hashes == make(tmp_path / "whole.root").column_hashes
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_before_the_first_part_keeps_nothing_and_says_so(tmp_path: Path, workers: int) -> None:
+    output = tmp_path / "out.root"
+    process = _start(output, workers, pause=2.0, finished=0)
+    process.send_signal(signal.SIGTERM)
+    _, words = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert words.splitlines() == [
+        f"{output}: stopped by SIGTERM before the first part was finished, so nothing was kept; "
+        "run the same command again."
+    ]
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:

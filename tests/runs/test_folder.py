@@ -9,7 +9,7 @@ import pytest
 
 import castalia
 from castalia.errors import ConfigError, MachineError, ModelError
-from castalia.runs.folder import RunFolder
+from castalia.runs.folder import RunFolder, refuse_busy, refuse_content
 from castalia.training import TrainingConfig
 from castalia.training.checkpoint import load_checkpoint
 from castalia.training.position import Position
@@ -89,15 +89,41 @@ def test_a_second_process_is_refused_until_the_first_ends(tmp_path, settings):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "locked\n"
         before = (tmp_path / "run.json").read_bytes()
-        with pytest.raises(MachineError, match=rf"being written by another process \(process {other.pid} on "):
+        with pytest.raises(MachineError, match=rf"another process \(process {other.pid} on "):
             RunFolder.open(tmp_path).lock().__enter__()
-        with pytest.raises(MachineError, match="another process"):
-            RunFolder.create(tmp_path, overwrite=True, **settings)
+        for overwrite in (False, True):  # "pass --overwrite" would be wrong advice
+            with pytest.raises(MachineError, match=rf"process {other.pid} on "):
+                RunFolder.create(tmp_path, overwrite=overwrite, **settings)
+            with pytest.raises(MachineError, match=rf"process {other.pid} on "):
+                refuse_content(tmp_path, overwrite)
+        with pytest.raises(MachineError, match=rf"process {other.pid} on "):
+            refuse_busy(tmp_path)
         assert (tmp_path / "run.json").read_bytes() == before
         assert RunFolder.open(tmp_path).record.seed == 7  # reading is free
         other.kill()
+    refuse_busy(tmp_path)  # a dead process holds nothing
+    with pytest.raises(ConfigError, match="pass --overwrite"):
+        refuse_content(tmp_path, False)
+    refuse_content(tmp_path, True)
     with RunFolder.open(tmp_path).lock():
-        pass  # a dead process holds nothing
+        pass
+
+
+def test_asking_whether_a_folder_is_busy_leaves_no_trace(tmp_path):
+    refuse_busy(tmp_path / "absent")
+    refuse_content(tmp_path / "absent", False)
+    refuse_busy(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_how_files_were_used_is_remembered(tmp_path, settings):
+    splits = {"a.root": "train", "b.root": "split"}
+    with RunFolder.create(tmp_path / "run", overwrite=False, splits=splits, **settings).lock():
+        pass
+    assert RunFolder.open(tmp_path / "run").record.splits == splits
+    with RunFolder.create(tmp_path / "other", overwrite=False, **settings).lock():
+        pass
+    assert RunFolder.open(tmp_path / "other").record.splits == {}
 
 
 def test_created_folder_stays_locked_until_its_block_ends(tmp_path, settings):
@@ -126,8 +152,14 @@ def test_log_keeps_what_the_package_says(tmp_path, settings):
 def test_folders_that_cannot_be_opened(tmp_path, settings):
     with pytest.raises(ModelError, match="no such run folder"):
         RunFolder.open(tmp_path / "absent")
-    with pytest.raises(ModelError, match=r"run\.json: cannot be read"):
+    with pytest.raises(
+        ModelError, match=r"nothing to open or to resume here.* run\.json is missing.* without --resume"
+    ):
         RunFolder.open(tmp_path)
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(ModelError, match=r"run\.json: cannot be read"):  # there, but not readable
+        RunFolder.open(tmp_path)
+    (tmp_path / "run.json").rmdir()
     with RunFolder.create(tmp_path, overwrite=False, **settings).lock():
         pass
     record = json.loads((tmp_path / "run.json").read_text())
@@ -160,6 +192,7 @@ def test_a_folder_of_format_1_loads_for_ever(tmp_path):
     assert (record.application, record.castalia_version, record.seed) == ("simulate", "0.1.0", 7)
     assert record.results == {"best_epoch": 3, "best_value": 0.5}
     assert record.inputs == {"diphoton.root": "5" * 64}
+    assert record.splits == {}  # added after 0.1.0 began
     assert folder.schema().column("photon_et").unit == "GeV"
     assert folder.schema().column("photon_et").shape == 2
     assert folder.config_text().startswith("[training]")

@@ -87,6 +87,8 @@ def _simulate(folder: Path, size: _Size, process: str, seed: int, workers: int, 
     from castalia.errors import ConfigError
     from castalia.production.diphoton import DiphotonRequest, generate_diphoton
 
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: is a file; name a folder for the demo.")
     if folder.exists() and any(folder.iterdir()) and not overwrite:
         raise ConfigError(f"{folder} is not empty; choose another folder or pass --overwrite.")
     folder.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -11,7 +13,7 @@ import typer
 from castalia import __version__
 from castalia.cli import demo, generate, inspect, report, simulate
 from castalia.cli.console import error_console, print_error
-from castalia.errors import CastaliaError, MachineError
+from castalia.errors import CastaliaError, MachineError, StoppedError
 
 __all__ = ["app", "main"]
 
@@ -55,6 +57,8 @@ def main() -> None:
     if debug:
         arguments.remove("--debug")
     _start_logging(debug)
+    # Training and production catch the signal themselves and save first; elsewhere it must still clean up.
+    before = signal.signal(signal.SIGTERM, _stop)
     try:
         code = app(args=arguments, prog_name="castalia", standalone_mode=False)
     except typer.TyperException as error:
@@ -67,9 +71,15 @@ def main() -> None:
         if debug:
             raise
         sys.exit(_explain(error))
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if code == INTERRUPTED:  # as some versions of typer report Ctrl-C, without a word
         sys.exit(_explain(KeyboardInterrupt()))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise StoppedError("Stopped by SIGTERM; no file is half-written.")
 
 
 def _explain(error: BaseException) -> int:

@@ -1,8 +1,9 @@
-"""Checks of values against their declaration: finite, inside the physical range, in the declared unit."""
+"""Checks of values against their declaration: finite, in range, in the declared unit, and fit for their use."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -10,11 +11,12 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from castalia.data.layout import Variable
 from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.table import Table, jagged_parts
 from castalia.errors import DataError
 
-__all__ = ["BadRowPolicy", "BadRows", "check_table", "plausible_range"]
+__all__ = ["BadRowPolicy", "BadRows", "check_table", "check_targets", "plausible_range"]
 
 _LHC_ENERGY = 14_000.0
 _GEV = {"keV": 1e-6, "MeV": 1e-3, "GeV": 1.0, "TeV": 1e3}
@@ -91,7 +93,9 @@ def plausible_range(spec: ColumnSpec) -> tuple[float, float]:
 def check_table(
     table: Table, schema: Schema, where: str, first_row: int = 0, rows: NDArray[np.integer[Any]] | None = None
 ) -> BadRows:
-    """Find the rows in which a declared column is NaN, infinite or outside its physical range.
+    """Find the rows in which a declared column is NaN, infinite, outside its physical range or unfit for its use.
+
+    Lists are checked in full: a bad value makes its row bad even in an object that would not be taken.
 
     Args:
         table: Values; columns that are absent here or not declared are not looked at.
@@ -118,6 +122,8 @@ def check_table(
         low, high = plausible_range(spec)
         finite = np.isfinite(values)
         inside = (values >= low) & (values <= high)
+        # Values that have a fault of their own are reported for that.
+        reasons += _unfit(values, finite & inside, spec, row_of, numbers, mask)
         if inside.all() and finite.all():
             continue
         outside = finite & ~inside
@@ -130,6 +136,67 @@ def check_table(
                 reasons.append(
                     f"column '{spec.name}' has {int(found.sum())} values that are {fault}{unit} "
                     f"(first in row {int(numbers[bad[0]])})"
+                )
+    return BadRows(mask, tuple(reasons), where)
+
+
+def _unfit(
+    values: NDArray[Any],
+    usable: NDArray[np.bool_],
+    spec: ColumnSpec,
+    row_of: NDArray[np.int64],
+    numbers: NDArray[np.integer[Any]],
+    mask: NDArray[np.bool_],
+) -> list[str]:
+    """Mark in ``mask`` the rows of usable values that are not what the use of the column asks, and say so."""
+    reasons = []
+    for need in spec.needs:
+        found = usable & (values <= 0 if need.value == "above 0" else values == 0)
+        if found.any():
+            bad = np.unique(row_of[found])
+            mask[bad] = True
+            reasons.append(
+                f"column '{spec.name}' must be {need.value} ({need.why}), but has {int(found.sum())} values that "
+                f"are not (first in row {int(numbers[bad[0]])})"
+            )
+    return reasons
+
+
+def check_targets(
+    target: NDArray[np.float64],
+    variables: Sequence[Variable],
+    columns: Sequence[str],
+    row: NDArray[np.int64],
+    numbers: NDArray[np.integer[Any]],
+    where: str,
+) -> BadRows:
+    """Find the rows of a table whose targets, once derived, no model can take.
+
+    A target must be finite, inside its open bounds, and whole where integers are declared.
+
+    Args:
+        target: Derived targets, shape ``(array rows, targets)``.
+        variables: What they are, in order.
+        columns: The column that each comes from, for the messages.
+        row: Row of the table that each row of ``target`` belongs to, shape ``(array rows,)``.
+        numbers: Row number in the file of every row of the table, shape ``(rows,)``.
+        where: Name of the file, for the messages.
+    """
+    mask = np.zeros(len(numbers), dtype=np.bool_)
+    reasons: list[str] = []
+    for values, variable, column in zip(target.T, variables, columns, strict=True):
+        low, high = variable.bounds or (-math.inf, math.inf)
+        inside = f"inside ({low:g}, {high:g}) (bounds)" if variable.bounds else "finite"
+        faults = [(inside, ~((values > low) & (values < high)))]
+        if variable.integer:
+            faults.append(("whole (integer = true)", np.isfinite(values) & (values != np.rint(values))))
+        for must, found in faults:
+            if found.any():
+                bad = np.unique(row[found])
+                mask[bad] = True
+                reasons.append(
+                    f"target '{variable.name}' (column '{column}') must be {must}, but has {int(found.sum())} values "
+                    f"that are not, such as {values[found][0]:g} (first in row {int(numbers[bad[0]])})"
                 )
     return BadRows(mask, tuple(reasons), where)
 

@@ -13,7 +13,7 @@ from castalia.data.feature_config import ConditionVariable, DataConfig, ObjectsC
 from castalia.data.layout import Layout, Variable
 from castalia.data.objects import ObjectOrder, column_like
 from castalia.data.readers import StoredColumn
-from castalia.data.schema import ColumnSpec, Schema, Shape
+from castalia.data.schema import ColumnSpec, Need, Schema, Shape
 from castalia.data.splits import identifier_columns
 from castalia.data.table import Table
 from castalia.errors import ConfigError, DataError
@@ -137,7 +137,7 @@ class Features:
 
     @property
     def input_schema(self) -> Schema:
-        """Units and ranges to check an input against; number types and shapes are those of the file."""
+        """Units, ranges and needs to check an input against; number types and shapes are those of the file."""
         return Schema(columns=tuple(self._specs().values()))
 
     def output_schema(self, available: Mapping[str, StoredColumn]) -> Schema:
@@ -153,7 +153,8 @@ class Features:
             dtype = stored.dtype if stored is not None and name in self.columns_to_sample else self._dtype(name)
             shape = self._shape(available) if name in objects else "flat"
             collection = self.objects.collection if self.objects is not None and name in objects else None
-            columns.append(spec.model_copy(update={"dtype": dtype, "shape": shape, "collection": collection}))
+            described = {"dtype": dtype, "shape": shape, "collection": collection, "needs": ()}
+            columns.append(spec.model_copy(update=described))
         return Schema(columns=tuple(columns))
 
     def arrays(self, table: Table) -> FeatureArrays:
@@ -251,7 +252,8 @@ class Features:
                 if not reference[:, i].all():
                     row = int(np.argmin(reference[:, i] != 0.0))
                     raise DataError(f"column '{t.over}' is 0 in row {row} of the table; a ratio to it has no value.")
-                result[:, i] /= reference[:, i]
+                with np.errstate(over="ignore"):  # an infinite ratio is found by the check of the targets
+                    result[:, i] /= reference[:, i]
             else:
                 result[:, i] -= reference[:, i]
             if t.wrap:
@@ -321,16 +323,19 @@ class Features:
                 "unit": known.unit or spec.unit,
                 "range": known.range or spec.range,
                 "role": known.role or spec.role,
+                "needs": tuple(dict.fromkeys((*known.needs, *spec.needs))),
             }
             specs[spec.name] = known.model_copy(update=merged)
 
         for c in self.condition.values():
-            declare(ColumnSpec(name=c.column, unit=c.unit, range=c.range, role="condition"))
+            log = (Need(value="above 0", why='transform = "log"'),) if c.transform == "log" else ()
+            declare(ColumnSpec(name=c.column, unit=c.unit, range=c.range, role="condition", needs=log))
         if self.objects is not None and self.objects.order_by:
             declare(ColumnSpec(name=self.objects.order_by))
         for t in self.target.values():
             if t.reference is not None:
-                declare(ColumnSpec(name=t.reference, unit=t.unit, role="condition"))
+                ratio = (Need(value="other than 0", why=f"'{t.column}' is taken over it"),) if t.over else ()
+                declare(ColumnSpec(name=t.reference, unit=t.unit, role="condition", needs=ratio))
             declare(ColumnSpec(name=t.column, unit=t.unit, range=t.range, role="target"))
         if self.data.weight is not None:
             declare(ColumnSpec(name=self.data.weight, role="weight"))

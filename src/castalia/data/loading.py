@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from castalia.data.checks import BadRowPolicy, check_table
+from castalia.data.checks import BadRowPolicy, BadRows, check_table, check_targets
+from castalia.data.copies import content_keys, distinct_contents, distinct_files, overlap
 from castalia.data.feature_config import DataConfig
 from castalia.data.features import FeatureArrays, Features
 from castalia.data.readers import open_reader
@@ -18,7 +19,16 @@ from castalia.data.splits import SPLITS, event_keys, identifier_columns, split_o
 from castalia.data.table import Table
 from castalia.errors import ConfigError, DataError
 
-__all__ = ["LoadedArrays", "Select", "SplitSource", "load_arrays", "split_sources"]
+__all__ = [
+    "LoadedArrays",
+    "Select",
+    "SplitSource",
+    "content_keys",
+    "distinct_contents",
+    "load_arrays",
+    "overlap",
+    "split_sources",
+]
 
 Select = str | Callable[[NDArray[np.uint64]], NDArray[np.bool_]] | None
 """A split's name, a function from event keys to the mask of those wanted, or ``None`` for all."""
@@ -67,7 +77,7 @@ def split_sources(data: DataConfig, folder: Path) -> dict[str, SplitSource]:
         folder: The folder of the configuration.
 
     Raises:
-        DataError: If a pattern matches no file.
+        DataError: If a pattern matches no file, or a file is a copy of another.
         ConfigError: If a file is named for two splits.
     """
     files = data.paths(folder)
@@ -78,6 +88,7 @@ def split_sources(data: DataConfig, folder: Path) -> dict[str, SplitSource]:
         for path in paths:
             if seen.setdefault(path.resolve(), which) != which:
                 raise ConfigError(f"{path}: is in {seen[path.resolve()]} and in {which} of [data]; keep one.")
+    distinct_files(path for _, paths in named for path in paths)
     kept = [SPLITS.index(split) for split, paths in own.items() if not paths]
 
     def train(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -111,14 +122,18 @@ def load_arrays(
         rename: Branch in the files by column name.
 
     Raises:
-        DataError: If a file, column or row cannot be used, or no event is left.
+        DataError: If a file, column or row cannot be used, a file comes twice, or no event is left.
     """
     policy = BadRowPolicy(skip_bad)
     loader = _Loader(features, _mask_function(select), policy)
     hashes: dict[str, str] = {}
+    for path in paths:
+        if str(path) in hashes:
+            raise DataError(f"{path}: is given twice; give it once.")
+        hashes[str(path)] = input_sha256(path)
+    distinct_contents({Path(name): sha256 for name, sha256 in hashes.items()})
     first_rows: list[int] = []
     for path in paths:
-        hashes[str(path)] = input_sha256(path)
         first_rows.append(loader.read)
         with open_reader(path, features.data.tree, rename) as reader:
             stored = reader.columns()
@@ -138,6 +153,7 @@ class _Loader:
         self.read = 0
         self._features = features
         self._schema = features.input_schema
+        self._targets = features.layout.target
         self._wanted = wanted
         self._policy = policy
         self._selected = 0
@@ -147,7 +163,10 @@ class _Loader:
     def add(self, table: Table, path: Path, sha256: str, first_row: int, identifiers: tuple[str, ...]) -> None:
         """Take in the next rows of a file whose first row has the number ``first_row``."""
         start = self.read - first_row
-        keys = event_keys(table, identifiers, sha256, start)
+        try:
+            keys = event_keys(table, identifiers, sha256, start)
+        except DataError as exc:
+            raise DataError(f"{path}: {exc}") from exc
         rows = np.flatnonzero(self._wanted(keys))
         self.read += len(table)
         self._selected += len(rows)
@@ -160,6 +179,11 @@ class _Loader:
             part = self._features.arrays(table)
         except DataError as exc:
             raise DataError(f"{path}: rows {start} to {start + len(keys) - 1}: {exc}") from exc
+        bad = self._check_targets(part, rows + start, path)
+        if bad.mask.any():
+            good = self._policy.keep(bad)
+            rows = rows[good]
+            part = self._features.arrays(table.take(good))
         self._keys.append(keys[rows][part.row])
         self._parts.append(
             FeatureArrays(
@@ -171,6 +195,12 @@ class _Loader:
                 part.incomplete,
             )
         )
+
+    def _check_targets(self, part: FeatureArrays, numbers: NDArray[np.int64], path: Path) -> BadRows:
+        if part.target is None:
+            return BadRows(np.zeros(len(numbers), dtype=np.bool_), ())
+        columns = [self._features.target[variable.group].column for variable in self._targets]
+        return check_targets(part.target, self._targets, columns, part.row, numbers, str(path))
 
     def result(self, hashes: dict[str, str], first_rows: tuple[int, ...], select: Select) -> LoadedArrays:
         """Put everything together."""

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from castalia.data.strict import StrictModel
 from castalia.errors import DataError
 
-__all__ = ["ColumnSpec", "Range", "Role", "Schema", "Shape"]
+__all__ = ["ColumnSpec", "Need", "Range", "Role", "Schema", "Shape"]
 
 Role: TypeAlias = Literal["condition", "target", "parameter", "label", "weight", "selection", "identifier"]
 Shape: TypeAlias = Literal["flat", "jagged"] | Annotated[int, Field(ge=1)]
@@ -20,6 +20,18 @@ Range: TypeAlias = tuple[float | None, float | None]
 """Closed interval; ``None`` where one side is open."""
 
 _DTYPES = ("float64", "float32", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool")
+
+
+class Need(StrictModel):
+    """What the use of a column asks of every value, beyond its physical range; lists are held to it in full.
+
+    Attributes:
+        value: What a value must be.
+        why: The declaration that asks for it, for messages.
+    """
+
+    value: Literal["above 0", "other than 0"]
+    why: str
 
 
 class ColumnSpec(StrictModel):
@@ -33,6 +45,7 @@ class ColumnSpec(StrictModel):
         role: What the column is for, or ``None``.
         shape: ``"flat"``, ``"jagged"`` or the fixed length of each row's list.
         collection: The collection of objects it belongs to, or ``None``.
+        needs: What its use asks of its values; a matter of the reader, not of the file.
     """
 
     name: str = Field(min_length=1)
@@ -42,6 +55,7 @@ class ColumnSpec(StrictModel):
     role: Role | None = None
     shape: Shape = "flat"
     collection: str | None = None
+    needs: tuple[Need, ...] = ()
 
     @field_validator("dtype")
     @classmethod

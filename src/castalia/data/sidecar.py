@@ -134,7 +134,7 @@ def make_sidecar(
         truth: What the response was generated with.
     """
     columns = {
-        spec.name: ColumnRecord(**spec.model_dump(exclude={"name"}), sha256=written.column_hashes[spec.name])
+        spec.name: ColumnRecord(**spec.model_dump(exclude={"name", "needs"}), sha256=written.column_hashes[spec.name])
         for spec in schema.columns
     }
     return Sidecar(

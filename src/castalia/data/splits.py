@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from castalia.data.table import Table
 from castalia.errors import DataError
 
-__all__ = ["SPLITS", "event_keys", "identifier_columns", "split_of"]
+__all__ = ["SPLITS", "event_keys", "identifier_columns", "mixed_keys", "split_of"]
 
 SPLITS = ("train", "validation", "test")
 """Names of the splits; the position is the number that ``split_of`` returns."""
@@ -58,18 +58,28 @@ def event_keys(table: Table, identifiers: Sequence[str], file_sha256: str, first
 
     Raises:
         DataError: If only some identifiers are there, or one holds no whole numbers.
+    """
+    names = identifier_columns(identifiers, table.names, "the table")
+    if names:
+        state = np.zeros(len(table), dtype=np.uint64)
+        parts = [_as_bits(name, table[name], first_row) for name in names]
+    else:
+        state = np.full(len(table), int(file_sha256[:16], 16), dtype=np.uint64)
+        parts = [np.arange(first_row, first_row + len(table), dtype=np.uint64)]
+    return mixed_keys(state, parts)
+
+
+def mixed_keys(state: NDArray[np.uint64], parts: Iterable[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """Mix columns of bits one by one into a 64-bit key per row; their order matters.
+
+    Args:
+        state: First state of every row, shape ``(rows,)``.
+        parts: Columns of shape ``(rows,)``.
 
     References:
         The mixing is the finaliser of SplitMix64: Steele, Lea and Flood, Fast splittable pseudorandom number
         generators, OOPSLA 2014.
     """
-    names = identifier_columns(identifiers, table.names, "the table")
-    if names:
-        state = np.zeros(len(table), dtype=np.uint64)
-        parts = [_as_bits(name, table[name]) for name in names]
-    else:
-        state = np.full(len(table), int(file_sha256[:16], 16), dtype=np.uint64)
-        parts = [np.arange(first_row, first_row + len(table), dtype=np.uint64)]
     for part in parts:
         state = _mix((state ^ _mix(part + _GOLDEN)) + _GOLDEN)
     return state
@@ -85,14 +95,14 @@ def split_of(keys: NDArray[np.uint64]) -> NDArray[np.int8]:
     return np.asarray(np.digitize(fraction, _UPPER), dtype=np.int8)
 
 
-def _as_bits(name: str, values: NDArray[np.generic]) -> NDArray[np.uint64]:
+def _as_bits(name: str, values: NDArray[np.generic], first_row: int) -> NDArray[np.uint64]:
     if not isinstance(values, np.ndarray) or values.ndim != 1:
         raise DataError(f"identifier '{name}' is a list per event; identifiers are one whole number per event.")
     if values.dtype.kind == "f":
         whole = np.isfinite(values) & (values == np.rint(values)) & (np.abs(values) < 2.0**53)
         if not whole.all():
-            row = int(np.argmin(whole))
-            raise DataError(f"identifier '{name}' is no whole number in row {row} of the table; name another column.")
+            row = first_row + int(np.argmin(whole))
+            raise DataError(f"identifier '{name}' is no whole number in row {row}; name another column.")
     bits = values if values.dtype == np.uint64 else values.astype(np.int64).view(np.uint64)
     return np.asarray(bits, dtype=np.uint64)
 

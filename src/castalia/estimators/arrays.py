@@ -34,14 +34,16 @@ def batch_from_arrays(
     target: ArrayLike | None,
     weight: ArrayLike | None = None,
     dtype: torch.dtype = torch.float32,
+    index: ArrayLike | None = None,
 ) -> Batch:
-    """Turn arrays in physical units into a batch whose index counts its rows.
+    """Turn arrays in physical units into a batch.
 
     Args:
         condition: Shape ``(events, C)``.
         target: Shape ``(events, T)``, or ``None`` for a target without columns.
         weight: Shape ``(events,)``, or ``None`` for weights of one.
         dtype: Precision of the tensors.
+        index: Row number of each event in its data set, shape ``(events,)``; ``None`` to count from 0.
 
     Raises:
         DataError: If the lengths differ or an array has a wrong number of dimensions.
@@ -55,7 +57,8 @@ def batch_from_arrays(
             f"Condition, target and weight have {count}, {len(wanted)} and {tuple(weights.shape)} events; "
             "they must be of equal length."
         )
-    return Batch(given, wanted, weights, torch.arange(count))
+    rows = torch.arange(count) if index is None else torch.tensor(np.asarray(index), dtype=torch.int64)
+    return Batch(given, wanted, weights, rows)
 
 
 def to_numpy(values: Tensor) -> NDArray[np.generic]:

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from castalia.errors import DataError
 
-__all__ = ["as_column", "as_columns", "as_weights", "effective_events"]
+__all__ = ["as_column", "as_columns", "as_groups", "as_weights", "effective_events", "sum_by_group"]
 
 
 def as_columns(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -65,6 +65,23 @@ def as_weights(weights: ArrayLike | None, events: int, name: str) -> NDArray[np.
     if column.sum() <= 0.0:
         raise DataError(f"the weights of {name} sum to {column.sum():g}; a distribution needs a positive sum.")
     return column
+
+
+def as_groups(group: ArrayLike, rows: int, name: str) -> NDArray[np.int64]:
+    """Return the number of the event that each of ``rows`` rows belongs to, whole numbers from 0.
+
+    Raises:
+        DataError: If they are not whole numbers from 0, or not ``rows`` of them.
+    """
+    numbers = np.asarray(group)
+    if numbers.shape != (rows,) or not np.issubdtype(numbers.dtype, np.integer) or (rows and numbers.min() < 0):
+        raise DataError(f"the event numbers of {name} must be {rows} whole numbers from 0; count the events from 0.")
+    return numbers.astype(np.int64, copy=False)
+
+
+def sum_by_group(values: NDArray[np.float64], group: NDArray[np.int64] | None) -> NDArray[np.float64]:
+    """Add up the values of each event's rows; without groups, every row is an event and is returned as it is."""
+    return values if group is None else np.bincount(group, weights=values).astype(np.float64, copy=False)
 
 
 def effective_events(weights: NDArray[np.float64]) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from castalia.errors import DataError
-from castalia.metrics.arrays import as_columns, as_weights, effective_events
+from castalia.metrics.arrays import as_columns, as_groups, as_weights, effective_events, sum_by_group
 
 __all__ = ["CorrelationCheck", "CorrelationMatrix", "correlation_checks", "correlation_matrix", "largest_difference"]
 
@@ -20,7 +20,7 @@ class CorrelationMatrix:
 
     Attributes:
         value: Pearson coefficients in [−1, 1], shape ``(columns, columns)``, ones on the diagonal.
-        error: Their standard errors by Fisher's transformation, ``(1 − r²) / sqrt(events − 3)``, zero on the diagonal.
+        error: Their standard errors, zero on the diagonal; ``(1 − r²) / sqrt(events)`` for Gaussian columns.
         events: Effective number of events.
     """
 
@@ -50,20 +50,26 @@ class CorrelationCheck:
     error: float
 
 
-def correlation_matrix(values: ArrayLike, weights: ArrayLike | None = None) -> CorrelationMatrix:
+def correlation_matrix(
+    values: ArrayLike, weights: ArrayLike | None = None, *, group: ArrayLike | None = None
+) -> CorrelationMatrix:
     """Measure the correlations of all pairs of columns.
 
-    Correlate pulls rather than responses: the widths' common dependence on the conditions biases the latter.
+    Correlate pulls rather than responses: the widths' common dependence on the conditions biases the latter. The errors
+    follow from the coefficient's influence function ``z₁z₂ − r (z₁² + z₂²) / 2`` of the standardised columns, which
+    holds for heavy tails too.
 
     Args:
         values: Targets, shape ``(events, columns)``.
         weights: Event weights, shape ``(events,)``; the sum must be positive.
+        group: Number of the event each row belongs to, integers from 0, where events come in several draws.
 
     Raises:
         DataError: If there are fewer than four effective events, a value is not finite, or a column is constant.
 
     References:
-        Fisher, On the probable error of a coefficient of correlation (Metron 1, 1921).
+        Devlin, Gnanadesikan and Kettenring, Robust estimation and outlier detection with correlation coefficients
+        (Biometrika 62, 1975).
     """
     table = as_columns(values, "the correlated targets")
     weight = as_weights(weights, len(table), "the correlated targets")
@@ -77,7 +83,22 @@ def correlation_matrix(values: ArrayLike, weights: ArrayLike | None = None) -> C
         raise DataError(f"column {int(np.argmin(spread))} of the correlated targets is constant; leave it out.")
     value = np.clip(covariance / np.sqrt(np.outer(spread, spread)), -1.0, 1.0)
     np.fill_diagonal(value, 1.0)
-    return CorrelationMatrix(value, (1.0 - value**2) / np.sqrt(events - 3.0), events)
+    number = None if group is None else as_groups(group, len(table), "the correlated targets")
+    return CorrelationMatrix(value, _errors(centred / np.sqrt(spread), value, weight, number), events)
+
+
+def _errors(
+    standard: NDArray[np.float64],
+    value: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    group: NDArray[np.int64] | None,
+) -> NDArray[np.float64]:
+    error = np.zeros_like(value)
+    for i, j in zip(*np.triu_indices(len(value), 1), strict=True):
+        one, other = standard[:, i], standard[:, j]
+        influence = weight * (one * other - 0.5 * value[i, j] * (one**2 + other**2))
+        error[i, j] = error[j, i] = np.sqrt(np.square(sum_by_group(influence, group)).sum()) / weight.sum()
+    return error
 
 
 def correlation_checks(

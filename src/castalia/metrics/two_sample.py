@@ -14,18 +14,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from castalia.errors import DataError
 from castalia.metrics.arrays import as_columns
 from castalia.metrics.auc import AucEstimate, placements
+from castalia.metrics.pulls import fitted_location, predict_location, predict_log_size, robust_spread
 from castalia.rng import Stream
 
 __all__ = ["PLANTED_WIDTH", "TwoSampleTest", "conditional_auc", "two_sample_test"]
 
 PLANTED_WIDTH = 1.03
-"""Factor on the targets of the planted model that the test must detect."""
+"""Factor on the targets' distance from their centre, in the planted model that the test must detect."""
 
 _FOLDS = 3
 _FEWEST = 300
@@ -41,7 +42,8 @@ class TwoSampleTest:
 
     Attributes:
         auc: AUC of generated against target events.
-        power: AUC reached on a planted model, true targets times 1.03.
+        power: AUC reached on a planted model: true targets 1.03 times as far from their centre, which is fitted as a
+            function of the conditions.
         control: AUC of truth against independent truth; 0.5 within its error.
     """
 
@@ -76,14 +78,16 @@ def two_sample_test(
         raise DataError(
             f"{len(true)} events are too few for a two-sample test with a control; use {2 * _FEWEST} or more."
         )
+    centre = fitted_location(given, true)
     if redraw is not None:
         other = as_columns(redraw(1), "the truth redraw")
-        power = conditional_auc(given, true, PLANTED_WIDTH * other, seed=seed)
+        power = conditional_auc(given, true, centre + PLANTED_WIDTH * (other - centre), seed=seed)
         control = conditional_auc(given, true, other, seed=seed)
     else:
         shuffled, half = Stream(seed, "two-sample halves").at().permutation(len(true)), len(true) // 2
         one, two = shuffled[:half], shuffled[half : 2 * half]
-        power = _score(given[one], true[one], given[two], PLANTED_WIDTH * true[two], seed)
+        wide = centre + PLANTED_WIDTH * (true - centre)
+        power = _score(given[one], true[one], given[two], wide[two], seed)
         control = _score(given[one], true[one], given[two], true[two], seed)
     return TwoSampleTest(_score(given, true, given, made, seed), power, control)
 
@@ -154,21 +158,17 @@ def _score(
 def _pulls(
     condition: NDArray[np.float64], target: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Divide targets by a width that depends on the conditions, fitted to both samples so that it favours neither.
+    """Centre and scale targets by functions of the conditions, fitted to both samples so that they favour neither.
 
     Returns the pulls and the logarithm of the fitted widths, both shaped like ``target``.
     """
     pulls, widths = np.empty_like(target), np.empty_like(target)
     for i, column in enumerate(target.T):
-        centred = column - np.median(column)
-        smallest = 1e-3 * np.median(np.abs(centred)) + np.finfo(float).tiny
-        regressor = HistGradientBoostingRegressor(max_iter=40, max_leaf_nodes=24, early_stopping=False, random_state=0)
-        size = np.log(np.maximum(np.abs(centred), smallest))
-        widths[:, i] = regressor.fit(condition, size).predict(condition)
+        centred = column - predict_location(condition, column, condition)
+        widths[:, i] = predict_log_size(condition, centred, condition)
         scaled = centred / np.exp(widths[:, i])
         # Far tails would rule the logistic regression; eight robust widths keep them visible and finite.
-        spread = 1.4826 * np.median(np.abs(scaled)) + np.finfo(float).tiny
-        pulls[:, i] = np.clip(scaled / spread, -8.0, 8.0)
+        pulls[:, i] = np.clip(scaled / robust_spread(scaled), -8.0, 8.0)
     return pulls, widths
 
 

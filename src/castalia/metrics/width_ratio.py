@@ -25,6 +25,7 @@ class WidthCheck:
         ratio: Generated over target width; NaN where either has too few events.
         error: Statistical error of ``ratio``; NaN likewise.
         events: Number of target events behind it.
+        binned: Whether it is one of many bins rather than a figure of all events.
     """
 
     target: str
@@ -32,6 +33,7 @@ class WidthCheck:
     ratio: float
     error: float
     events: int
+    binned: bool = False
 
     @property
     def deviation(self) -> float:
@@ -94,7 +96,9 @@ def width_checks(
     )
     ending = f" {unit}" if unit else ""
     return tuple(
-        WidthCheck(target, f"{against} in [{low:g}, {high:g}){ending}", float(value), float(value * error), int(events))
+        WidthCheck(
+            target, f"{against} in [{low:g}, {high:g}){ending}", float(value), float(value * error), int(events), True
+        )
         for low, high, value, error, events in zip(
             true.edges[:-1], true.edges[1:], ratio, relative, true.events, strict=True
         )

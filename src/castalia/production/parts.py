@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
 import json
-import os
-import shutil
-import socket
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,13 +17,16 @@ from pydantic import JsonValue
 import castalia
 from castalia.data.atomic import write_json
 from castalia.data.hashing import file_sha256
+from castalia.data.lock import FileLock
 from castalia.data.schema import Schema
 from castalia.data.sidecar import Sidecar, Truth, make_sidecar, read_sidecar, write_sidecar
 from castalia.data.writers import WrittenFile
-from castalia.errors import ConfigError, DataError, MachineError
+from castalia.errors import ConfigError, DataError
 from castalia.production.units import Task, Unit
 
 __all__ = ["Parts", "job_key", "open_parts"]
+
+log = logging.getLogger(__name__)
 
 _JOB = "job.json"
 _LOCK = "lock"
@@ -94,13 +95,22 @@ class Parts:
         write_json(self.folder / _JOB, {"format": 1, "job": self.job, "merging": True})
 
     def remove(self) -> None:
-        """Remove the folder; the lock lasts until it is closed."""
-        shutil.rmtree(self.folder)
+        """Remove the folder; only its lock's holder may."""
+        _empty(self.folder)
+        (self.folder / _LOCK).unlink()  # last: from here on it may be another's
+        try:
+            self.folder.rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+                raise
+            log.debug("%s: another process has taken it over", self.folder)
 
-    def remove_if_empty(self) -> None:
-        """Remove the folder if no unit was finished, so that a failed command leaves nothing behind."""
-        if not any(self.folder.glob("part-*.parquet.json")):
+    def remove_if_empty(self) -> bool:
+        """Remove the folder if no unit was finished, so that a failed command leaves nothing; tell whether it was."""
+        empty = not any(self.folder.glob("part-*.parquet.json"))
+        if empty:
             self.remove()
+        return empty
 
     def sweep(self) -> None:
         """Remove what killed workers left half-written."""
@@ -127,9 +137,15 @@ def open_parts(output: Path, job: str, *, resume: bool, overwrite: bool) -> Iter
         MachineError: If another process is working on the same output.
     """
     parts = Parts(output.with_name(output.name + ".parts"), job)
+    lock = FileLock(parts.folder / _LOCK, str(output))
+    lock.refuse_if_held()  # first: whoever waits for another process has nothing to overwrite
     _check_output(output, parts, resume=resume, overwrite=overwrite)
-    lock = _lock(parts.folder)
-    try:
+    with lock:
+        try:
+            _check_output(output, parts, resume=resume, overwrite=overwrite)  # again: the last holder may have made it
+        except ConfigError:
+            parts.remove_if_empty()
+            raise
         known = _job_of(parts.folder)
         if known is not None and resume and known != job:
             raise ConfigError(
@@ -147,8 +163,6 @@ def open_parts(output: Path, job: str, *, resume: bool, overwrite: bool) -> Iter
             write_json(parts.folder / _JOB, {"format": 1, "job": job, "merging": False})
         parts.sweep()
         yield parts
-    finally:
-        os.close(lock)
 
 
 def _check_output(output: Path, parts: Parts, *, resume: bool, overwrite: bool) -> None:
@@ -175,32 +189,3 @@ def _empty(folder: Path) -> None:
     for path in folder.iterdir():
         if path.name != _LOCK:
             path.unlink()
-
-
-def _lock(folder: Path) -> int:
-    """Take the folder's lock; the kernel drops it with the process, however that ends."""
-    while True:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        except FileNotFoundError:  # the job that held it just removed its folder
-            continue
-        except OSError as error:
-            raise MachineError(f"{folder}: cannot be written ({error.strerror}); choose another output.") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            owner = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
-            os.close(descriptor)
-            raise MachineError(
-                f"{folder}: {owner} is working on this output; wait for it or choose another output."
-            ) from error
-        if _is_current(descriptor, folder / _LOCK):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-            return descriptor
-        os.close(descriptor)  # locked a file that its last owner has removed meanwhile
-
-
-def _is_current(descriptor: int, path: Path) -> bool:
-    return path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino

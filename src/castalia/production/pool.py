@@ -88,7 +88,7 @@ def produce(
     Raises:
         ConfigError: If the output exists, parts belong to another job, or the units or workers make no sense.
         MachineError: If another process works on the output, workers keep dying, or the disk is full.
-        StoppedError: If SIGTERM arrived; finished parts are kept.
+        StoppedError: If SIGTERM arrived; finished parts are kept, and the sentence says whether there are any.
     """
     if workers < 1:
         raise ConfigError(f"{workers} workers cannot do anything; give at least 1.")
@@ -97,15 +97,17 @@ def produce(
     job = job_key(task, units, provenance, truth)
     if resume and (complete := _already_complete(output, job, len(units))) is not None:
         return complete
-    with _sigterm(output) as check, open_parts(output, job, resume=resume, overwrite=overwrite) as parts:
+    with _sigterm() as check, open_parts(output, job, resume=resume, overwrite=overwrite) as parts:
         try:
             finished = parts.finished(units) if resume else frozenset()
             steps = _steps(task, units, finished, parts, workers, check, progress)
             with closing(steps):
                 merged = merge(steps, units, parts, output, task.schema, tree=tree, accept=accept, check=check)
-        except BaseException:
+        except BaseException as error:
             parts.sweep()
-            parts.remove_if_empty()
+            empty = parts.remove_if_empty()
+            if isinstance(error, StoppedError):
+                raise _stopped(output, kept=not empty) from error
             raise
         words = {**provenance, "job": job}
         sidecar = make_sidecar(output, merged.written, task.schema, counts=merged.counts, provenance=words, truth=truth)
@@ -152,8 +154,17 @@ def _steps(
                 progress(done, total, seconds / (done - before) * (total - done))
 
 
+def _stopped(output: Path, *, kept: bool) -> StoppedError:
+    if kept:
+        return StoppedError(f"{output}: stopped by SIGTERM; run the same command with --resume to go on.")
+    return StoppedError(
+        f"{output}: stopped by SIGTERM before the first part was finished, so nothing was kept; "
+        "run the same command again."
+    )
+
+
 @contextmanager
-def _sigterm(output: Path) -> Iterator[Callable[[], None]]:
+def _sigterm() -> Iterator[Callable[[], None]]:
     """Give a function that raises StoppedError once SIGTERM has arrived.
 
     The signal only sets a flag: an exception out of the blue could be taken for a damaged file by whoever reads one.
@@ -162,7 +173,7 @@ def _sigterm(output: Path) -> Iterator[Callable[[], None]]:
 
     def check() -> None:
         if arrived.is_set():
-            raise StoppedError(f"{output}: stopped by SIGTERM; run the same command with --resume to go on.")
+            raise StoppedError("stopped by SIGTERM")
 
     if threading.current_thread() is not threading.main_thread():
         yield check  # only the main thread may take signals; the process dies of it as usual

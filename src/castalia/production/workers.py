@@ -85,7 +85,7 @@ def run_units(
             if fruitless > _RETRIES:
                 raise MachineError(
                     f"{parts.folder}: a worker process was killed {fruitless} times in a row ({len(left)} units are "
-                    "left; out of memory?); use fewer workers and pass --resume to go on from the finished parts."
+                    "left; out of memory?); use fewer workers and pass --resume, which keeps what is finished."
                 ) from error
             parts.sweep()
 

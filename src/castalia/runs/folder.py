@@ -12,12 +12,13 @@ from typing import final
 from pydantic import JsonValue, ValidationError
 
 from castalia.data.atomic import write_error, write_text
+from castalia.data.lock import FileLock
 from castalia.data.schema import Schema
 from castalia.errors import ConfigError, ModelError
-from castalia.runs.lock import RunLock
+from castalia.runs.place import content_of
 from castalia.runs.record import RunRecord, now, read_record, source_hash, write_record
 
-__all__ = ["RunFolder", "refuse_content"]
+__all__ = ["RunFolder", "refuse_busy", "refuse_content"]
 
 LOCK = "lock"
 CONTENT = frozenset({"run.json", "config.toml", "schema.json", "models", "state", "history.jsonl", "log.txt"})
@@ -35,7 +36,7 @@ class RunFolder:
         log: What was logged.
     """
 
-    def __init__(self, path: Path, record: RunRecord, lock: RunLock) -> None:
+    def __init__(self, path: Path, record: RunRecord, lock: FileLock) -> None:
         self.path = path
         self.models = path / "models"
         self.state = path / "state"
@@ -54,6 +55,7 @@ class RunFolder:
         inputs: Mapping[str, str],
         seed: int,
         overwrite: bool,
+        splits: Mapping[str, str] | None = None,
     ) -> RunFolder:
         """Begin a run folder and hold its lock until the block of `lock` ends.
 
@@ -65,24 +67,27 @@ class RunFolder:
             inputs: SHA-256 by input file.
             seed: Seed of the run.
             overwrite: Replace an earlier run; files that are not a run's stay.
+            splits: How each input file was used: ``"train"``, ``"validation"``, ``"test"``, or ``"split"`` where it
+                was divided into the three.
 
         Raises:
             ConfigError: If the folder has content and ``overwrite`` is not set, or content that is no run's.
             MachineError: If another process writes to it, or the disk refuses.
         """
         refuse_content(path, overwrite)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise write_error(path, error) from error
-        lock = RunLock(path / LOCK)
+        lock = _lock_of(path)
         lock.acquire()
         try:
-            refuse_content(path, overwrite)  # again, now that nobody else can change it
+            _refuse_content(path, overwrite)  # again, now that nobody else can change it
             _clear(path)
             write_text(path / "config.toml", config_toml)
             record = RunRecord(
-                application=application, seed=seed, git_hash=source_hash(), inputs=dict(inputs), created=now()
+                application=application,
+                seed=seed,
+                git_hash=source_hash(),
+                inputs=dict(inputs),
+                splits=dict(splits or {}),
+                created=now(),
             )
             write_record(path / "run.json", record)
             folder = cls(path, record, lock)
@@ -101,10 +106,15 @@ class RunFolder:
         """
         if not path.is_dir():
             raise ModelError(f"{path}: there is no such run folder; give one written by a `train` command.")
+        if not (path / "run.json").exists():
+            raise ModelError(
+                f"{path}: there is nothing to open or to resume here, because run.json is missing; "
+                "train without --resume to make a run folder."
+            )
         record = read_record(path / "run.json")
         if record.kind != "run":
             raise ModelError(f"{path}: is a {record.kind} folder; give a run folder, written by a `train` command.")
-        return cls(path, record, RunLock(path / LOCK))
+        return cls(path, record, _lock_of(path))
 
     @property
     def record(self) -> RunRecord:
@@ -187,20 +197,38 @@ class _LogFile(logging.Handler):
             raise write_error(self._path, error) from error
 
 
+def refuse_busy(path: Path) -> None:
+    """Refuse a run folder that is being written, before any work is done for it; nothing is taken or written.
+
+    Args:
+        path: The folder; one that is missing is not busy.
+
+    Raises:
+        MachineError: If another process writes to it; the sentence names process and host.
+    """
+    _lock_of(path).refuse_if_held()
+
+
 def refuse_content(path: Path, overwrite: bool) -> None:
     """Refuse a place for a run folder before any work is done for it.
 
     Raises:
+        MachineError: If another process writes to it, which --overwrite would not help.
         ConfigError: If it has content and ``overwrite`` is not set, or content that is no run's.
     """
-    if path.exists() and not path.is_dir():
-        raise ConfigError(f"{path}: is a file; name another run folder.")
-    found = {entry.name for entry in path.iterdir()} - {LOCK} if path.exists() else set()
-    if found and not overwrite:
-        raise ConfigError(f"{path}: is not empty; pass --overwrite to replace it, or name another run folder.")
+    refuse_busy(path)
+    _refuse_content(path, overwrite)
+
+
+def _refuse_content(path: Path, overwrite: bool) -> None:
+    found = content_of(path, "run folder", overwrite, ignore=frozenset({LOCK}))
     foreign = sorted(name for name in found - CONTENT if not _is_partial(name))
     if foreign and "run.json" not in found:
         raise ConfigError(f"{path}: holds '{foreign[0]}' and is not a run folder; name another one.")
+
+
+def _lock_of(path: Path) -> FileLock:
+    return FileLock(path / LOCK, str(path))
 
 
 def _clear(path: Path) -> None:

@@ -30,6 +30,8 @@ class RunRecord(BaseModel):
         seed: Seed of all random numbers.
         git_hash: Commit of the source tree, ``-dirty`` appended where it has changes; ``None`` outside a checkout.
         inputs: SHA-256 by input file.
+        splits: How each input file was used: ``"train"``, ``"validation"``, ``"test"``, or ``"split"`` where it was
+            divided into the three; empty in reports, and in runs made before it was recorded.
         created: When it was begun, UTC in ISO 8601.
         finished: When it was completed, or ``None``.
         status: Whether it was completed.
@@ -45,6 +47,7 @@ class RunRecord(BaseModel):
     seed: int
     git_hash: str | None = None
     inputs: dict[str, str] = {}
+    splits: dict[str, str] = {}
     created: str
     finished: str | None = None
     status: Literal["started", "finished"] = "started"

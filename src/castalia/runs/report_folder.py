@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import glob
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,13 +12,13 @@ from typing import Any, final
 from pydantic import JsonValue
 
 from castalia.data.atomic import write_error, write_json
-from castalia.errors import ConfigError, MachineError
-from castalia.runs.lock import RunLock
+from castalia.data.lock import FileLock
+from castalia.errors import CastaliaError, ConfigError
+from castalia.runs.place import content_of
 from castalia.runs.record import RunRecord, now, source_hash, write_record
 
-__all__ = ["ReportFolder"]
+__all__ = ["ReportFolder", "refuse_report"]
 
-LOCK = "lock"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -57,18 +55,16 @@ class ReportFolder:
 
         Raises:
             ConfigError: If the folder has content and ``overwrite`` is not set, or content that is no report's.
-            MachineError: If the disk refuses.
+            MachineError: If another process writes the same report, or the disk refuses.
         """
-        _refuse_content(path, overwrite)
-        _sweep(path)
-        partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-        lock = RunLock(partial / LOCK)
-        try:
+        if not path.name:
+            raise ConfigError(f"{path}: cannot be replaced as a whole; name a report folder.")
+        lock = FileLock(path.with_name(f".{path.name}.lock"), str(path))
+        lock.refuse_if_held()  # first: whoever waits for another process has nothing to overwrite
+        refuse_report(path, overwrite)
+        with lock, _named_by(path), _cleared(path) as partial:
+            refuse_report(path, overwrite)  # again, now that nobody else writes here
             (partial / "figures").mkdir(parents=True)
-            lock.acquire()
-        except OSError as error:
-            raise write_error(path, error) from error
-        try:
             record = RunRecord(
                 kind="report",
                 application=application,
@@ -80,17 +76,8 @@ class ReportFolder:
             report = cls(partial)
             yield report
             write_record(partial / "run.json", record.complete(report._results))
-            _refuse_content(path, overwrite)  # again: somebody else may have written it meanwhile
-            (partial / LOCK).unlink()
+            refuse_report(path, overwrite)  # and again: somebody may have put something there meanwhile
             _put(partial, path)
-        except OSError as error:
-            if error.errno in DISK_FULL:
-                raise write_error(path, error) from error
-            raise
-        finally:
-            lock.release()
-            if partial.exists():
-                shutil.rmtree(partial)
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Write ``metrics.json``; NaN and infinities become null."""
@@ -101,32 +88,65 @@ class ReportFolder:
         self._results.update(results)
 
 
-def _refuse_content(path: Path, overwrite: bool) -> None:
-    if path.exists() and not path.is_dir():
-        raise ConfigError(f"{path}: is a file; name another report folder.")
-    found = {entry.name for entry in path.iterdir()} if path.exists() else set()
-    if found and not overwrite:
-        raise ConfigError(f"{path}: is not empty; pass --overwrite to replace it, or name another report folder.")
+def refuse_report(path: Path, overwrite: bool) -> None:
+    """Refuse a place for a report before any work is done for it.
+
+    Raises:
+        ConfigError: If it has content and ``overwrite`` is not set, or content that is no report's.
+    """
+    found = content_of(path, "report folder", overwrite)
     if found and not {"run.json", "metrics.json"} <= found:
         raise ConfigError(f"{path}: has content but is not a report folder; name another one.")
 
 
-def _sweep(path: Path) -> None:
-    """Remove what killed processes left of this report, but nothing that is still being written."""
-    for partial in path.parent.glob(f".{glob.escape(path.name)}.partial-*"):
-        try:
-            with RunLock(partial / LOCK):
-                shutil.rmtree(partial)
-        except MachineError:
-            continue  # somebody holds its lock and is at work on it
+@contextmanager
+def _named_by(path: Path) -> Iterator[None]:
+    """Let errors name the report that was asked for, and not the hidden folder that nobody knows."""
+    partial = _partial(path)
+    try:
+        yield
+    except CastaliaError as error:
+        if str(partial) not in str(error):
+            raise
+        raise type(error)(str(error).replace(str(partial), str(path))) from error
+    except OSError as error:
+        at = Path(error.filename) if isinstance(error.filename, str | Path) else None
+        ours = at is not None and (at.is_relative_to(partial) or at.is_relative_to(path))
+        if ours or error.errno in DISK_FULL:
+            raise write_error(path, error) from error
+        raise
+
+
+@contextmanager
+def _cleared(path: Path) -> Iterator[Path]:
+    """Give the place where the lock's holder writes, empty; and leave nothing beside the report, however it ends."""
+    try:
+        _sweep(path)  # what a killed process has left
+        yield _partial(path)
+    finally:
+        _sweep(path)
+        path.with_name(f".{path.name}.lock").unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")  # one name is enough: only the lock's holder writes there
+
+
+def _old(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial-old")
 
 
 def _put(partial: Path, path: Path) -> None:
     """Give a complete folder its name, moving an earlier one out of the way."""
-    if not path.exists():
-        partial.rename(path)
-        return
-    old = path.with_name(f".{path.name}.partial-{os.getpid()}-old")
-    path.rename(old)
+    if path.exists():
+        path.rename(_old(path))
     partial.rename(path)
-    shutil.rmtree(old)
+
+
+def _sweep(path: Path) -> None:
+    """Remove the traces of writing; an earlier report comes back if nothing has taken its place."""
+    if _old(path).exists() and not path.exists():
+        _old(path).rename(path)
+    for trace in (_old(path), _partial(path)):
+        if trace.exists():
+            shutil.rmtree(trace)

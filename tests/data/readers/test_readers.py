@@ -63,12 +63,30 @@ def test_a_renamed_branch_is_read_under_the_column_name(tmp_path, mixed, mixed_s
     path = tmp_path / f"a.{ending}"
     save(path, mixed, mixed_schema)
     with open_reader(path, rename={"pileup": "mu", "event": "jet_charge", "lost": "nowhere"}) as reader:
-        assert set(reader.columns()) == {"pileup", "event", "good", "photon_et", "photon_id", "jet_pt"}
+        names = {"pileup", "mu", "event", "good", "photon_et", "photon_id", "jet_pt", "jet_charge"}
+        assert set(reader.columns()) == names
+        assert reader.columns()["event"] == reader.columns()["jet_charge"]
         table = next(reader.iterate(["event", "pileup"], 500))
         assert table["event"].tolist() == mixed["jet_charge"].tolist()
         assert np.array_equal(table["pileup"], mixed["mu"])
         with pytest.raises(DataError, match=r"branch 'nowhere' \(for column 'lost'\) is not there"):
             next(reader.iterate(["lost"], 10))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_one_branch_can_serve_several_columns(tmp_path, mixed, mixed_schema, save, ending):
+    path = tmp_path / f"a.{ending}"
+    save(path, mixed, mixed_schema)
+    with open_reader(path, rename={"a": "mu", "b": "mu", "event": "photon_id", "photon_id": "event"}) as reader:
+        table = next(reader.iterate(["a", "b", "mu", "event", "photon_id"], 500))
+    assert all(np.array_equal(table[name], mixed["mu"]) for name in ("a", "b", "mu"))
+    assert np.array_equal(table["event"], mixed["photon_id"])
+    assert np.array_equal(table["photon_id"], mixed["event"])
+    with (
+        open_reader(path, rename={"mu": "nowhere"}) as reader,  # its own branch must not stand in for the one named
+        pytest.raises(DataError, match=r"branch 'nowhere' \(for column 'mu'\) is not there; the file has event, mu"),
+    ):
+        next(reader.iterate(["mu"], 500))
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -176,10 +194,20 @@ def test_the_tree_must_exist_and_be_a_tree(tmp_path, mixed, mixed_schema, save):
         file["h"] = np.histogram([1.0])
         for name in ("one", "two"):
             file.mktree(name, {"x": "int64"}).extend({"x": np.ones(3, dtype=int)})
-    refused(tmp_path / "b.root", "has 2 TTrees: one, two; name one")
+    refused(tmp_path / "b.root", r"has 2 TTrees: one, two; name one with \[data\] tree or --tree")
     refused(tmp_path / "b.root", "'h' is a TH1.*, not a TTree", tree="h")
     with open_reader(tmp_path / "b.root", "two") as reader:
         assert reader.count() == 3
+
+
+def test_an_rntuple_is_refused_with_the_cure(tmp_path):
+    with uproot.recreate(tmp_path / "a.root") as file:
+        file.mkrntuple("events", {"x": np.ones(3)})
+    for tree in (None, "events"):
+        refused(tmp_path / "a.root", r"RNTuple is not read yet; write a TTree \(with uproot: mktree\)", tree=tree)
+    with uproot.recreate(tmp_path / "b.root") as file:
+        file.mktree("events", {"x": "float64"}).extend({"x": np.ones(3)})
+    assert len(read_all(tmp_path / "b.root", "events")[0]) == 3
 
 
 def test_other_endings_are_refused(tmp_path):

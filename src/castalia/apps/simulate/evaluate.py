@@ -14,18 +14,19 @@ import numpy as np
 from castalia import __version__
 from castalia.apps.simulate.events import JudgedEvents
 from castalia.apps.simulate.figures import draw_figures
-from castalia.apps.simulate.inputs import common_truth
+from castalia.apps.simulate.inputs import check_rename, common_truth
 from castalia.apps.simulate.judging import judge_sampler, measure_truth
 from castalia.apps.simulate.model import ResponseModel, open_model
 from castalia.apps.simulate.page import page_of
 from castalia.apps.simulate.results import Systems, diphoton_system, metrics_of
+from castalia.apps.simulate.seen import unseen
 from castalia.apps.simulate.truth import analytic_truth, is_diphoton
-from castalia.data.loading import LoadedArrays, load_arrays
+from castalia.data.loading import LoadedArrays, content_keys, load_arrays
 from castalia.data.sidecar import input_sha256
 from castalia.errors import DataError, GateError
 from castalia.estimators.base import Estimator
 from castalia.reports.document import write_report
-from castalia.runs.report_folder import ReportFolder
+from castalia.runs.report_folder import ReportFolder, refuse_report
 
 __all__ = ["EvaluateRequest", "evaluate"]
 
@@ -34,6 +35,7 @@ StepProgress = Callable[[float, float, float | None, str], None]
 
 # As measured on one core for 20,000 and 30,000 test events: figures cost the same for any number of events.
 START_SECONDS, EVENTS_PER_SECOND = 12.0, 2_000.0
+FEWEST_EVENTS = 600  # of the two-sample test with its control
 
 
 @dataclass(frozen=True)
@@ -65,15 +67,16 @@ def evaluate(request: EvaluateRequest, progress: StepProgress | None = None) -> 
     started = time.monotonic()
     steps = _Steps(progress, started)
     model = open_model(request.run)
+    refuse_report(request.output, request.overwrite)
     steps.begin("reading")
-    loaded, checksums = _load(model, request)
+    loaded = _load(model, request)
     events, counts = _judged_events(model, request, loaded)
     if request.dry_run:
         seconds = START_SECONDS + len(events) / EVENTS_PER_SECOND
         return {"dry_run": True, "test_events": len(events), "estimated_seconds": round(seconds, 1)}, None
-    inputs = {**checksums, "model": model.sha256}
+    inputs = {**loaded.hashes, "model": model.sha256}
     with ReportFolder.create(request.output, "simulate evaluate", inputs, request.seed, request.overwrite) as folder:
-        metrics = _write(folder, model, request, events, counts, steps)
+        metrics = _write(folder, model, request, events, counts, tuple(loaded.hashes.values()), steps)
     seconds = time.monotonic() - started
     gate = metrics["gate"]
     summary = {
@@ -89,22 +92,24 @@ def evaluate(request: EvaluateRequest, progress: StepProgress | None = None) -> 
     return summary, GateError(f"{request.run}: the quality gate failed: {gate['reasons'][0]}{more}")
 
 
-def _load(model: ResponseModel, request: EvaluateRequest) -> tuple[LoadedArrays, dict[str, str]]:
+def _load(model: ResponseModel, request: EvaluateRequest) -> LoadedArrays:
     """Load the events to judge on: of files that the run was trained on, those it never saw."""
-    checksums = {str(path): input_sha256(path) for path in request.files}
-    known = set(model.folder.record.inputs.values())
-    own_test = {input_sha256(path) for path in model.config.data.paths(Path(), "test_files")}
-    seen = [path for path in request.files if checksums[str(path)] in known - own_test]
-    if seen and model.config.data.test_files:
-        raise DataError(f"{seen[0]}: the run was trained on all of it; evaluate on its test_files or on other files.")
-    if seen and len(seen) < len(request.files):
-        raise DataError(f"{seen[0]}: the run was trained on it, but not on the other files; evaluate them separately.")
+    record = model.folder.record
+    roles = {digest: record.splits.get(name, "split") for name, digest in record.inputs.items()}
+    used = {path: roles.get(input_sha256(path), "test") for path in request.files}
+    whole = next((path for path, role in used.items() if role in {"train", "validation"}), None)
+    if whole is not None:
+        raise DataError(f"{whole}: the run learned from all of it; evaluate on its test_files or on other files.")
+    divided = next((path for path, role in used.items() if role == "split"), None)
+    if divided is not None and set(used.values()) != {"split"}:
+        raise DataError(f"{divided}: the run was trained on it, but not on the other files; evaluate them separately.")
     features = model.features
     if request.tree is not None:
         data = model.config.data.model_copy(update={"tree": request.tree})
         features = type(features)(data, features.objects, features.condition, features.target)
-    split = "test" if seen else None
-    return load_arrays(request.files, features, split, skip_bad=request.skip_bad, rename=request.rename), checksums
+    check_rename(request.rename, features.columns)
+    split = "test" if divided is not None else None
+    return load_arrays(request.files, features, split, skip_bad=request.skip_bad, rename=request.rename)
 
 
 def _judged_events(
@@ -114,23 +119,34 @@ def _judged_events(
     if arrays.target is None:
         raise DataError(f"{request.files[0]}: has no target columns to compare with; give reconstructed events.")
     flagged = model.outside(arrays.condition)
-    counts = {**loaded.counts, "outside_training_range": int(flagged.sum())}
+    new = unseen(model.folder.models / "response", content_keys(arrays))
+    counts = {
+        **loaded.counts,
+        "outside_training_range": int(flagged.sum()),
+        "learned_from": int((~new).sum()),
+    }
     if flagged.any():
         log.warning("%d of %d events lie outside the training range", counts["outside_training_range"], len(flagged))
     if np.ptp(arrays.weight) > 0:
         log.warning("event weights vary; the response is judged event by event, without them")
     events = JudgedEvents(
         features=features,
-        condition=arrays.condition,
-        target=arrays.target,
-        reference=arrays.reference,
+        condition=arrays.condition[new],
+        target=arrays.target[new],
+        reference=arrays.reference[new],
         scales=model.scales,
         truth=analytic_truth(features, common_truth(request.files)),
         bound=_bound(model.estimator, len(features.layout.target)),
         seed=request.seed,
         left_out=0,
     )
-    return events.inside(), counts
+    judged = events.inside()
+    if len(judged) < FEWEST_EVENTS:
+        raise DataError(
+            f"{request.files[0]}: only {len(judged)} events are left to judge on (of files that the run was "
+            f"trained on, the test split); at least {FEWEST_EVENTS} are needed, so give more events."
+        )
+    return judged, counts
 
 
 def _bound(estimator: Estimator, targets: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -148,6 +164,7 @@ def _write(
     request: EvaluateRequest,
     events: JudgedEvents,
     counts: dict[str, int],
+    checksums: tuple[str, ...],
     steps: _Steps,
 ) -> dict[str, Any]:
     steps.begin("measuring the truth")
@@ -173,7 +190,7 @@ def _write(
         "model": model.sha256,
         "estimator": type(model.estimator).__name__,
         "seed": request.seed,
-        "files": {path.name: input_sha256(path) for path in request.files},
+        "files": {str(path): digest for path, digest in zip(request.files, checksums, strict=True)},
         "rename": dict(request.rename),
         "training": model.config.training.model_dump(mode="json", exclude_none=True),
         "test events": {"judged": len(events), **counts},

@@ -14,8 +14,9 @@ from castalia.data.loading import LoadedArrays, SplitSource, load_arrays, split_
 from castalia.data.readers import open_reader
 from castalia.data.schema import Schema
 from castalia.data.sidecar import Truth, input_sha256, read_sidecar
+from castalia.errors import ConfigError
 
-__all__ = ["Inputs", "common_truth", "condition_ranges", "open_inputs", "schema_with_ranges"]
+__all__ = ["Inputs", "check_rename", "common_truth", "condition_ranges", "open_inputs", "schema_with_ranges"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,16 @@ class Inputs:
     sources: Mapping[str, SplitSource]
     checksums: Mapping[str, str]
     entries: int
+
+    @property
+    def splits(self) -> dict[str, str]:
+        """How each file is used, by its name: ``"split"`` where its events are divided by their hash."""
+        own = {split: self.sources[split].paths != self.sources["train"].paths for split in ("validation", "test")}
+        roles = {str(path): "train" if all(own.values()) else "split" for path in self.sources["train"].paths}
+        for split, has_files in own.items():
+            if has_files:
+                roles.update({str(path): split for path in self.sources[split].paths})
+        return roles
 
     def load(self, split: str, skip_bad: int) -> LoadedArrays:
         """Load the events of one split.
@@ -66,6 +77,17 @@ def open_inputs(config: SimulateConfig) -> Inputs:
             next(reader.iterate(columns, 1, 0, 1))
             entries[path] = reader.count()
     return Inputs(features, sources, checksums, sum(entries[path] for path in sources["train"].paths))
+
+
+def check_rename(rename: Mapping[str, str], columns: Sequence[str]) -> None:
+    """Refuse to rename a column that is not used: a typing error would silently read the old branch.
+
+    Raises:
+        ConfigError: If a renamed column is not among ``columns``.
+    """
+    unknown = sorted(set(rename) - set(columns))
+    if unknown:
+        raise ConfigError(f"--rename {unknown[0]}=…: the run uses no such column; it uses {', '.join(columns)}.")
 
 
 def schema_with_ranges(features: Features, arrays: FeatureArrays) -> Schema:

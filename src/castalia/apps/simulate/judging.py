@@ -18,7 +18,8 @@ from castalia.metrics.correlation import CorrelationCheck, CorrelationMatrix, co
 from castalia.metrics.density import Divergence, exact_auc, kl_per_event
 from castalia.metrics.floors import FlooredDistance, floored_mean_wasserstein
 from castalia.metrics.gate import Gate, judge
-from castalia.metrics.pulls import fitted_widths
+from castalia.metrics.location import LocationCheck, location_checks
+from castalia.metrics.pulls import fitted_pull_scale
 from castalia.metrics.resolution import ResolutionProfile
 from castalia.metrics.two_sample import TwoSampleTest, conditional_auc, two_sample_test
 from castalia.metrics.width_ratio import WidthCheck, inclusive_width_checks, width_checks
@@ -50,14 +51,25 @@ class Truths:
     """What is measured of the test events once, for every sampler that is judged on them.
 
     Attributes:
-        widths: Width each response is divided by to become a pull, shape ``(events, targets)``.
+        location: Centre of each target at its event's conditions, shape ``(events, targets)``; zero where the truth is
+            analytic, otherwise fitted.
+        widths: Width each centred target is divided by to become a pull, same shape.
         correlation: Correlations of the true pulls.
-        profiles: Core-width profiles of the true responses, by (axis, panel).
+        profiles: Core-width profiles of the true targets minus their centres, by (axis, panel).
     """
 
+    location: NDArray[np.float64]
     widths: NDArray[np.float64]
     correlation: CorrelationMatrix
     profiles: tuple[tuple[Axis, Panel, ResolutionProfile], ...]
+
+    def centred(self, target: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Subtract the centres from whole replicas of the events, one after the other, shape ``(rows, targets)``."""
+        return target - np.tile(self.location, (len(target) // len(self.location), 1))
+
+    def pulls(self, target: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Turn whole replicas of the events, one after the other, into pulls, shape ``(rows, targets)``."""
+        return self.centred(target) / np.tile(self.widths, (len(target) // len(self.widths), 1))
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,7 @@ class Judgement:
         test: The same with its power and control; ``None`` where they were not asked for again.
         pairs: Resolution profiles beside the truth's.
         inclusive: Ratios of the pull widths of all events.
+        locations: Differences of the mean pulls of all events.
         correlation: Correlations of the generated pulls.
         true_correlation: Correlations of the true pulls.
         correlations: The same beside the truth's, pair by pair.
@@ -87,6 +100,7 @@ class Judgement:
     test: TwoSampleTest | None
     pairs: tuple[ProfilePair, ...]
     inclusive: tuple[WidthCheck, ...]
+    locations: tuple[LocationCheck, ...]
     correlation: CorrelationMatrix
     true_correlation: CorrelationMatrix
     correlations: tuple[CorrelationCheck, ...]
@@ -94,19 +108,23 @@ class Judgement:
 
 
 def measure_truth(events: JudgedEvents) -> Truths:
-    """Measure the truth's pulls, correlations and profiles."""
+    """Measure the truth's pulls, correlations and profiles.
+
+    Where no analytic truth is known, centres and widths are fitted as functions of the conditions, and core widths are
+    those of the targets minus their centres.
+    """
     if events.truth is not None:
-        widths = events.truth.widths(events.condition)
+        location, widths = np.zeros_like(events.target), events.truth.widths(events.condition)
     else:
-        widths = fitted_widths(events.condition, events.target)
+        location, widths = fitted_pull_scale(events.condition, events.target)
+    centred = events.target - location
     panels = panels_of(events.features)
     axes = axes_of(events.features, events.condition, len(panels[0].columns))
     return Truths(
+        location,
         widths,
-        correlation_matrix(events.target / widths),
-        tuple(
-            (axis, panel, profile(axis, panel, events.condition, events.target)) for panel in panels for axis in axes
-        ),
+        correlation_matrix(centred / widths),
+        tuple((axis, panel, profile(axis, panel, events.condition, centred)) for panel in panels for axis in axes),
     )
 
 
@@ -131,15 +149,17 @@ def judge_sampler(
     )
     test, auc = _two_sample(events, replicas[0], with_power)
     pooled = np.concatenate(replicas[:PROFILE_REPLICAS])
-    pairs = []
+    centred, pairs = truths.centred(pooled), []
     for axis, panel, true in truths.profiles:
-        generated = profile(axis, panel, events.condition, pooled)
+        generated = profile(axis, panel, events.condition, centred)
         pairs.append(
             ProfilePair(axis, panel, true, generated, width_checks(panel.name, axis.name, axis.unit, true, generated))
         )
-    pulls = pooled / np.tile(truths.widths, (len(pooled) // len(events), 1))
-    inclusive = inclusive_width_checks(events.names, events.target / truths.widths, pulls)
-    correlation = correlation_matrix(pulls)
+    pulls, true_pulls = truths.pulls(pooled), truths.pulls(events.target)
+    inclusive = inclusive_width_checks(events.names, true_pulls, pulls)
+    locations = location_checks(events.names, true_pulls, pulls)
+    draws = np.arange(len(pooled)) % len(events)
+    correlation = correlation_matrix(pulls, group=draws)
     correlations = correlation_checks(events.names, truths.correlation, correlation)
     divergence, exact = _densities(estimator, events, replicas[0])
     checks = [check for pair in pairs for check in pair.checks]
@@ -152,10 +172,11 @@ def judge_sampler(
         test=test,
         pairs=tuple(pairs),
         inclusive=inclusive,
+        locations=locations,
         correlation=correlation,
         true_correlation=truths.correlation,
         correlations=correlations,
-        gate=judge([*checks, *inclusive], correlations, auc),
+        gate=judge([*checks, *inclusive], correlations, auc, locations),
     )
 
 

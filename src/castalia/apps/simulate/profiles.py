@@ -86,6 +86,9 @@ def axes_of(features: Features, condition: NDArray[np.float64], objects: int) ->
 def profile(axis: Axis, panel: Panel, condition: NDArray[np.float64], target: NDArray[np.float64]) -> ResolutionProfile:
     """Measure one target's core width against one truth variable, all objects together.
 
+    The objects of an event and its several draws are not independent; the errors count events. A target whose centre
+    depends on the conditions has to be centred first, or the bin's spread of centres would be part of its width.
+
     Args:
         axis: The truth variable.
         panel: The target.
@@ -96,4 +99,5 @@ def profile(axis: Axis, panel: Panel, condition: NDArray[np.float64], target: ND
     pairs = [(axis.columns[min(i, len(axis.columns) - 1)], column) for i, column in enumerate(panel.columns)]
     truth = np.concatenate([np.tile(condition[:, given], repeats) for given, _ in pairs])
     response = np.concatenate([target[:, column] for _, column in pairs])
-    return resolution_profiles(truth, response, axis.edges)[0]
+    event = np.tile(np.arange(len(condition)), repeats * len(pairs))
+    return resolution_profiles(truth, response, axis.edges, group=event)[0]

@@ -84,9 +84,9 @@ def metrics_of(
         diphoton = {"target": _pair_numbers(systems.target), "generated": _pair_numbers(systems.model)}
     return {
         "events": {"judged": len(events), "outside_model_support": events.left_out, **counts},
-        **_numbers(model),
+        **_numbers(model, events),
         "diphoton": diphoton,
-        "rival": _numbers(rival),
+        "rival": _numbers(rival, events),
         "gate": {
             "passed": model.gate.passed,
             "reasons": list(model.gate.reasons),
@@ -95,11 +95,11 @@ def metrics_of(
     }
 
 
-def _numbers(judged: Judgement) -> dict[str, Any]:
+def _numbers(judged: Judgement, events: JudgedEvents) -> dict[str, Any]:
     widths = largest_discrepancy([check for pair in judged.pairs for check in pair.checks])
     difference = largest_difference(judged.correlations)
     return {
-        "kl_per_event": None if judged.divergence is None else asdict(judged.divergence),
+        "kl_per_event": _divergence(judged, events),
         "exact_auc": None if judged.exact is None else {"value": judged.exact.value, "error": judged.exact.error},
         "mean_wasserstein": asdict(judged.wasserstein),
         "two_sample_auc": _two_sample(judged),
@@ -114,6 +114,14 @@ def _numbers(judged: Judgement) -> dict[str, Any]:
             "generated": difference.generated,
         },
     }
+
+
+def _divergence(judged: Judgement, events: JudgedEvents) -> dict[str, Any] | None:
+    """``support`` counts the events that the model cannot produce at all, which were left out before."""
+    if judged.divergence is None:
+        return None
+    producible = len(events) / (len(events) + events.left_out)
+    return {**asdict(judged.divergence), "support": judged.divergence.support * producible}
 
 
 def _two_sample(judged: Judgement) -> dict[str, Any]:

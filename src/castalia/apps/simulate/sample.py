@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from castalia import __version__
+from castalia.apps.simulate.inputs import check_rename
 from castalia.apps.simulate.model import ResponseModel, open_model
 from castalia.apps.simulate.validation import draw
 from castalia.data.checks import BadRowPolicy, check_table
+from castalia.data.loading import distinct_contents
 from castalia.data.readers import open_reader
 from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.sidecar import input_sha256
 from castalia.data.table import Table
-from castalia.errors import DataError
+from castalia.errors import ConfigError, DataError
 from castalia.estimators.arrays import events_from_array
 from castalia.production.pool import produce
 from castalia.production.units import Produced, Task, Unit, plan_units
@@ -149,16 +151,20 @@ def _plan(request: SampleRequest, model: ResponseModel) -> _Plan:
     checksums: dict[str, str] = {}
     schemas: list[Schema] = []
     entries = 0
+    check_rename(request.rename, model.features.columns_to_sample)
+    tree = request.tree or model.config.data.tree
     for path in request.files:
         checksums[str(path)] = digest = input_sha256(path)
-        with open_reader(path, request.tree or model.config.data.tree, request.rename) as reader:
+        with open_reader(path, tree, request.rename) as reader:
             stored, count = reader.columns(), reader.count()
             columns = model.features.readable(model.features.columns_to_sample, stored, str(path))
             next(reader.iterate(columns, 1, 0, 1))
             schemas.append(model.features.output_schema({name: stored[name] for name in columns}))
         first_event[str(path)] = entries
         entries += count
-        units += plan_units(digest, count, UNIT_EVENTS, request.draws, source=str(path), first_index=len(units))
+        source = f"{digest} {tree or ''}"
+        units += plan_units(source, count, UNIT_EVENTS, request.draws, source=str(path), first_index=len(units))
+    distinct_contents({Path(name): digest for name, digest in checksums.items()})
     other = next((path for path, schema in zip(request.files, schemas, strict=True) if schema != schemas[0]), None)
     if other is not None:
         raise DataError(f"{other}: has other columns or types than {request.files[0]}; sample the two separately.")
@@ -182,6 +188,8 @@ def sample(
         ModelError: If the run folder holds no usable model.
     """
     started = time.monotonic()
+    if request.output.resolve() in {path.resolve() for path in request.files}:
+        raise ConfigError(f"{request.output}: is one of the inputs; write the sampled events to another file.")
     model = open_model(request.run)
     plan = _plan(request, model)
     task = SampleTask(request, plan.first_event, _with_flags(plan.schema, request.draws))
@@ -201,6 +209,7 @@ def sample(
             "draws": request.draws,
             "model": model.sha256,
             "rename": {**request.rename},
+            "tree": request.tree or model.config.data.tree,
             "skip_bad": request.skip_bad,
             "strict": request.strict,
             "inputs": {**plan.checksums},

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from castalia import __version__
-from castalia.apps.simulate.config import SimulateConfig, load_config
+from castalia.apps.simulate.config import SimulateConfig, load_config, parse_config
 from castalia.apps.simulate.inputs import Inputs, condition_ranges, open_inputs, schema_with_ranges
+from castalia.apps.simulate.seen import save_seen
 from castalia.apps.simulate.validation import ValidationMetrics, target_scales
 from castalia.data.layout import Layout
-from castalia.data.loading import LoadedArrays
+from castalia.data.loading import LoadedArrays, content_keys
 from castalia.data.schema import Schema
 from castalia.errors import ConfigError, DataError
 from castalia.estimators.arrays import batch_from_arrays, to_numpy
@@ -24,7 +26,7 @@ from castalia.estimators.base import Batch, Estimator
 from castalia.estimators.registry import build
 from castalia.estimators.storage import model_hash, save_model
 from castalia.rng import Stream
-from castalia.runs.folder import RunFolder, refuse_content
+from castalia.runs.folder import RunFolder, refuse_busy, refuse_content
 from castalia.training.fit import FitResult, fit
 from castalia.training.progress import Progress
 from castalia.training.weights import check_weights
@@ -78,6 +80,7 @@ def train(
     inputs = open_inputs(config)
     if dry_run:
         return _estimate(config, inputs, skip_bad)
+    refuse_busy(run_path)
     if not resume:
         refuse_content(run_path, overwrite)
     # Everything that can be wrong with the input is found before the run folder is touched.
@@ -108,13 +111,18 @@ def _open_folder(
             config_toml=config.to_toml(),
             schema=schema,
             inputs=inputs.checksums,
+            splits=inputs.splits,
             seed=config.training.seed,
             overwrite=overwrite,
         )
     folder = RunFolder.open(path)
-    if folder.config_text() != config.to_toml():
+    # Files are compared by content below, so that a run may be moved together with them.
+    started = parse_config(folder.config_text(), path / "config.toml", path)
+    nameless = {"data": {"files", "validation_files", "test_files"}}
+    if started.model_dump(exclude=nameless) != config.model_dump(exclude=nameless):
         raise ConfigError(f"{path}: was started with another configuration than this one; resume with that one.")
-    changed = [name for name, digest in inputs.checksums.items() if folder.record.inputs.get(name) != digest]
+    known = set(folder.record.inputs.values())
+    changed = [name for name, digest in inputs.checksums.items() if digest not in known]
     if changed:
         raise DataError(f"{changed[0]}: has changed since {path} was started; restore the file or train anew.")
     return folder
@@ -130,6 +138,7 @@ class _Prepared:
     training: Batch
     validation: Batch
     schema: Schema
+    seen: NDArray[np.uint64]
     extra: dict[str, Any]
     counts: dict[str, int]
 
@@ -154,6 +163,7 @@ def _prepare(config: SimulateConfig, inputs: Inputs, skip_bad: int) -> _Prepared
         training=kept,
         validation=valid,
         schema=schema_with_ranges(inputs.features, training.arrays),
+        seen=np.concatenate([content_keys(training.arrays), content_keys(validation.arrays)]),
         extra={
             "castalia": __version__,
             "condition_ranges": condition_ranges(inputs.features, training.arrays),
@@ -187,6 +197,7 @@ def _fit(
         progress=_reporter(progress),
         names=([v.name for v in prepared.layout.condition], [v.name for v in prepared.layout.target]),
     )
+    save_seen(folder.models / "response", prepared.seen)
     save_model(folder.models / "response", prepared.estimator, prepared.layout, prepared.extra)
     return result
 
@@ -195,7 +206,8 @@ def _batch(loaded: LoadedArrays) -> Batch:
     arrays = loaded.arrays
     if arrays.target is None:
         raise DataError("The files hold no target columns to learn from; name files with reconstructed columns.")
-    return batch_from_arrays(arrays.condition, arrays.target, arrays.weight)
+    # The index is the row in the files, so that a message about an event can name it.
+    return batch_from_arrays(arrays.condition, arrays.target, arrays.weight, index=arrays.row)
 
 
 def _inside_support(estimator: Estimator, batch: Batch) -> tuple[Batch, int]:

@@ -42,7 +42,7 @@ class Reader(ABC):
     def __init__(self, path: Path, rename: Mapping[str, str]) -> None:
         self.path = path
         self._rename = dict(rename)
-        self._columns: dict[str, StoredColumn] | None = None
+        self._branches: dict[str, StoredColumn] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -53,14 +53,14 @@ class Reader(ABC):
         self.close()
 
     def columns(self) -> dict[str, StoredColumn]:
-        """Return every numeric column by its name after renaming, in the order of the file."""
-        if self._columns is None:
-            stored = self._stored()
-            back = {branch: column for column, branch in self._rename.items()}
-            # A renamed column hides a branch of the file that happens to have the column's name.
-            hidden = set(self._rename) - set(back)
-            self._columns = {back.get(name, name): how for name, how in stored.items() if name not in hidden}
-        return dict(self._columns)
+        """Return every numeric column: the branches by their names, in the order of the file, and the renamed ones.
+
+        A branch can serve several columns, and keeps its own name unless another branch is given that name.
+        """
+        stored = self._numeric()
+        columns = {name: how for name, how in stored.items() if name not in self._rename}
+        columns.update({column: stored[branch] for column, branch in self._rename.items() if branch in stored})
+        return columns
 
     def iterate(self, columns: Sequence[str], chunk: int, start: int = 0, stop: int | None = None) -> Iterator[Table]:
         """Yield the rows from ``start`` to ``stop`` (exclusive) in tables of exactly ``chunk`` rows, the last shorter.
@@ -106,6 +106,11 @@ class Reader(ABC):
     def _other_type(self, branch: str) -> str | None:
         """Return the type of a branch that exists but holds no numbers in at most one level of lists."""
 
+    def _numeric(self) -> dict[str, StoredColumn]:
+        if self._branches is None:
+            self._branches = self._stored()
+        return self._branches
+
     def _require(self, name: str) -> None:
         if name in self.columns():
             return
@@ -116,7 +121,7 @@ class Reader(ABC):
             raise DataError(
                 f"{self.path}: {called} is of type {other}; only numbers, flat or in one level of lists, can be used."
             )
-        available = list(self.columns())
+        available = list(self._numeric())
         close = difflib.get_close_matches(branch, available, n=3)
         if close:
             hint = "did you mean " + " or ".join(f"'{name}'" for name in close) + "?"

@@ -17,6 +17,9 @@ from castalia.errors import DataError
 
 __all__ = ["RootReader"]
 
+_RNTUPLE = "ROOT::RNTuple"
+_NO_RNTUPLE = "RNTuple is not read yet; write a TTree (with uproot: mktree)"
+
 
 @final
 class RootReader(Reader):
@@ -125,12 +128,15 @@ def _tree_name(path: Path, tree: str | None, classes: Mapping[str, str]) -> str:
     if tree is None:
         if len(trees) == 1:
             return trees[0]
-        rntuple = " (RNTuple is not read yet)" if "ROOT::RNTuple" in classes.values() else ""
-        cure = "name one of them (tree = …)" if trees else "give a file with a tree of events"
-        raise DataError(f"{path}: has {len(trees)} TTrees{rntuple}: {listed}; {cure}.")
+        cure = "name one with [data] tree or --tree" if trees else "give a file with a tree of events"
+        if not trees and _RNTUPLE in classes.values():
+            cure = _NO_RNTUPLE
+        raise DataError(f"{path}: has {len(trees)} TTrees: {listed}; {cure}.")
     if tree not in trees:
         kind = classes.get(tree)
         found = f"'{tree}' is a {kind}, not a TTree" if kind else f"there is no tree '{tree}'"
+        if kind == _RNTUPLE:
+            raise DataError(f"{path}: {found}; {_NO_RNTUPLE}.")
         raise DataError(f"{path}: {found}; the file has the trees {listed}.")
     return tree
 
