@@ -1,5 +1,6 @@
 """Which events a model is judged on: never those it was trained on."""
 
+import re
 import shutil
 
 import pytest
@@ -19,10 +20,13 @@ def other(tmp_path_factory):
 
 
 def test_of_a_training_file_the_test_split_even_under_another_name(toy, run, tmp_path):
-    own = judged(run, toy).good().json["test_events"]
-    assert 300 < own < 500
+    # A tenth of 4,000 events is too few to judge on, which the sentence says, with their number.
+    def left(path):
+        return int(re.search(r"only (\d+) events are left", judged(run, path).refused(3)).group(1))
+
+    assert 300 < left(toy) < 500
     shutil.copy(toy, tmp_path / "renamed.root")
-    assert judged(run, tmp_path / "renamed.root").good().json["test_events"] == own
+    assert left(tmp_path / "renamed.root") == left(toy)
 
 
 def test_of_another_file_everything(other, run):
@@ -38,4 +42,4 @@ def test_files_of_their_own_for_the_test(toy, other, tmp_path):
     config = write_config(tmp_path / "c.toml", toy, epochs=1, **{files: f'{files}\ntest_files = ["{other}"]'})
     here("simulate", "train", config, "-o", tmp_path / "run").good()
     assert judged(tmp_path / "run", other).good().json["test_events"] == 1000
-    assert "was trained on all of it" in judged(tmp_path / "run", toy).refused(3)
+    assert "learned from all of it" in judged(tmp_path / "run", toy).refused(3)

@@ -85,7 +85,7 @@ def test_a_shift_of_such_a_target(plain):
 @pytest.fixture(scope="module", params=["baseline", "correlated", "asymmetric", "crystal-ball"])
 def pairs(request, tmp_path_factory):
     rng = Stream(20, "pairs").at()
-    rows = 6000
+    rows = 3000
     et = np.sort(20.0 + rng.gamma(2.0, 30.0, (rows, 2)), axis=1)[:, ::-1]
     condition = {"et_1": et[:, 0], "et_2": et[:, 1], "mu": rng.uniform(0.0, 40.0, rows)}
     condition |= {"eta_1": rng.uniform(-2.4, 2.4, rows), "eta_2": rng.uniform(-2.4, 2.4, rows)}

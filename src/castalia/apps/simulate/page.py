@@ -131,12 +131,12 @@ MISSING = Cell("–", numeric=True)
 
 def _resolution(model: Judgement, rival: Judgement, figures: Mapping[str, FigureItem]) -> Section:
     rows = tuple(
-        (
-            Cell(mine.target),
-            measured(mine.ratio, mine.error),
-            measured(other.ratio, other.error),
-        )
+        (Cell(mine.target), measured(mine.ratio, mine.error), measured(other.ratio, other.error))
         for mine, other in zip(model.inclusive, rival.inclusive, strict=True)
+    )
+    shifts = tuple(
+        (Cell(mine.target), measured(mine.shift, mine.error), measured(other.shift, other.error))
+        for mine, other in zip(model.locations, rival.locations, strict=True)
     )
     worst = sorted(
         (check for pair in model.pairs for check in pair.checks if check.measured),
@@ -164,7 +164,10 @@ def _resolution(model: Judgement, rival: Judgement, figures: Mapping[str, Figure
                 "Width of the pulls, generated over target, all events",
                 ("target", "model", "parametric smearing"),
                 rows,
-                "A pull is the response over its width at the event's conditions.",
+                "A pull is the response less its centre, over its width, at the event's conditions.",
+            ),
+            TableItem(
+                "Mean pull, generated minus target, all events", ("target", "model", "parametric smearing"), shifts
             ),
             TableItem(
                 "The bins that differ most, in units of their error",

@@ -104,6 +104,7 @@ def _numbers(judged: Judgement, events: JudgedEvents) -> dict[str, Any]:
         "mean_wasserstein": asdict(judged.wasserstein),
         "two_sample_auc": _two_sample(judged),
         "resolution": _resolution(judged, widths),
+        "location": {check.target: {"shift": check.shift, "error": check.error} for check in judged.locations},
         "correlation": None
         if difference is None
         else {
