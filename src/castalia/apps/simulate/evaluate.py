@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 StepProgress = Callable[[float, float, float | None, str], None]
 
 # As measured on one core for 20,000 and 30,000 test events: figures cost the same for any number of events.
-START_SECONDS, EVENTS_PER_SECOND = 12.0, 2_000.0
+START_SECONDS, EVENTS_PER_SECOND = 15.0, 1_400.0
 FEWEST_EVENTS = 600  # of the two-sample test with its control
 
 
