@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from castalia.errors import DataError
@@ -69,9 +69,14 @@ def _distance(
         axes.axhline(floor[0], color=TARGET, linestyle="--", linewidth=1.0, label="Target against target")
     _mark(axes, best_epoch)
     axes.set_yscale("log")
+    # In thousandths, or every tick of a range within one decade would carry its own power of ten.
+    thousandths = FuncFormatter(lambda value, _: f"{1e3 * value:.4g}")
+    axes.yaxis.set_major_formatter(thousandths)
+    low, high = axes.get_ylim()
+    axes.yaxis.set_minor_formatter(thousandths if high < 10 * low else NullFormatter())
     axes.yaxis.set_label_coords(-0.13, 0.5)
     axes.yaxis.label.set_verticalalignment("center")
-    axes.set_ylabel("Mean Wasserstein distance (scaled)")
+    axes.set_ylabel(r"Mean Wasserstein distance (scaled) [$10^{-3}$]")
     axes.legend(loc="upper right", frameon=True, framealpha=0.92, edgecolor="none")
 
 

@@ -35,7 +35,7 @@ WORDS = {  # caption, and the same for those who do not see the figure
     ),
     "resolution": (
         "Core widths against the truth, objects together. Bars and bands are statistical; the band in the ratio panels "
-        "is the target's.",
+        "is the target's. The outer bins hold what lies beyond them.",
         "Resolution profiles with ratio panels",
     ),
     "reconstructed": (

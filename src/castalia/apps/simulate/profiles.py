@@ -98,6 +98,7 @@ def profile(axis: Axis, panel: Panel, condition: NDArray[np.float64], target: ND
     repeats = len(target) // len(condition)
     pairs = [(axis.columns[min(i, len(axis.columns) - 1)], column) for i, column in enumerate(panel.columns)]
     truth = np.concatenate([np.tile(condition[:, given], repeats) for given, _ in pairs])
+    truth = np.clip(truth, axis.edges[0], axis.edges[-1])  # the outer bins are open: nothing goes unjudged
     response = np.concatenate([target[:, column] for _, column in pairs])
     event = np.tile(np.arange(len(condition)), repeats * len(pairs))
     return resolution_profiles(truth, response, axis.edges, group=event)[0]
