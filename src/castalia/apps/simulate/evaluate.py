@@ -120,6 +120,8 @@ def _judged_events(
         raise DataError(f"{request.files[0]}: has no target columns to compare with; give reconstructed events.")
     flagged = model.outside(arrays.condition)
     new = unseen(model.folder.models / "response", content_keys(arrays))
+    if not new.any():
+        raise DataError(f"{request.files[0]}: the run learned from all of its events; evaluate on other files.")
     counts = {
         **loaded.counts,
         "outside_training_range": int(flagged.sum()),

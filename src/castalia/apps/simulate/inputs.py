@@ -37,9 +37,9 @@ class Inputs:
 
     @property
     def splits(self) -> dict[str, str]:
-        """How each file is used, by its name: ``"split"`` where its events are divided by their hash."""
+        """How each file is used, by its name: ``"split"`` where a share of its events is kept for the test."""
         own = {split: self.sources[split].paths != self.sources["train"].paths for split in ("validation", "test")}
-        roles = {str(path): "train" if all(own.values()) else "split" for path in self.sources["train"].paths}
+        roles = {str(path): "train" if own["test"] else "split" for path in self.sources["train"].paths}
         for split, has_files in own.items():
             if has_files:
                 roles.update({str(path): split for path in self.sources[split].paths})
