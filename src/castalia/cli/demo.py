@@ -53,8 +53,8 @@ class _Size:
     expected: tuple[float, float, float, float]  # seconds of generate, train, sample, evaluate on two cores
 
 
-FULL = _Size(events=300_000, epochs=15, expected=(110, 120, 10, 60))
-QUICK = _Size(events=60_000, epochs=12, expected=(25, 20, 5, 25))
+FULL = _Size(events=300_000, epochs=15, expected=(70, 45, 5, 40))
+QUICK = _Size(events=60_000, epochs=12, expected=(20, 15, 5, 20))
 
 
 def demo(
