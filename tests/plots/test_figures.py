@@ -54,7 +54,11 @@ def test_grids_have_one_row_a_response() -> None:
 
 def test_an_unmeasured_profile_is_still_a_figure() -> None:
     nothing = WidthCurve("Target", np.full(3, np.nan), np.full(3, np.nan))
-    resolution_grid([[profile(target=nothing, generated=(nothing,))]]).draw_without_rendering()
+    figure = resolution_grid([[profile(target=nothing, generated=(nothing,))]])
+    figure.draw_without_rendering()
+    lower, upper = figure.axes
+    assert np.isnan(lower.containers[0].lines[0].get_ydata()).all(), "no ratio is invented"
+    assert upper.get_ylabel() == "Core width of ET [GeV]"
 
 
 def test_correlations_are_written_in_their_cells() -> None:
