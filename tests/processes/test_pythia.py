@@ -2,11 +2,12 @@
 
 import sys
 
+import awkward as ak
 import pytest
 
 from castalia.errors import ConfigError, MachineError
 from castalia.processes.catalogue import find_process
-from castalia.processes.pythia import MAX_SEED, make_pythia, pythia_events
+from castalia.processes.pythia import MAX_SEED, make_pythia, pythia_batches, pythia_events
 
 GLUON_FUSION = find_process("ggH").settings
 
@@ -62,3 +63,29 @@ def test_failures_on_end_stop():
 
 def test_a_few_failures_do_not():
     assert next(pythia_events(Failing(99))) == "an event"
+
+
+class Batches:
+    """A generator whose every n-th event fails, as Pythia's own batches tell it."""
+
+    def __init__(self, failing: int) -> None:
+        self.failing, self.tried = failing, 0
+
+    def nextBatch(self, events: int, mode: str) -> ak.Array:
+        assert mode == "none"
+        tries = range(self.tried, self.tried + events)
+        self.tried += events
+        return ak.Array([None if (k + 1) % self.failing == 0 else {"number": k} for k in tries])
+
+
+@pytest.mark.parametrize("batch", [1, 7, 100])
+def test_failed_events_of_a_batch_are_made_up_for(batch):
+    made = [number for records in pythia_batches(Batches(3), 50, batch) for number in records.number.tolist()]
+    assert made == [k for k in range(75) if (k + 1) % 3 != 0][:50]
+
+
+def test_batches_that_fail_on_end_stop_with_a_count():
+    generator = Batches(1)
+    with pytest.raises(MachineError, match="failed to make 100 of 100 events"):
+        list(pythia_batches(generator, 1_000, 10))
+    assert generator.tried == 100
