@@ -10,7 +10,7 @@ from unittest import mock
 import awkward as ak
 import numpy as np
 import pytest
-from castalia_console import here, read, write_config
+from castalia_console import SMALL_MODEL, here, read, write_config
 
 from castalia.apps.simulate.config import parse_config
 from castalia.cli import demo
@@ -50,7 +50,8 @@ WHOLE = {name: text for name, text in CONFIGS.items() if "[data]" in text and "[
 
 def test_the_documentation_was_found():
     assert set(HELP) == {
-        "demo", "inspect", "report", "generate diphoton", "simulate train", "simulate sample", "simulate evaluate",
+        "demo", "export", "inspect", "report", "generate diphoton",
+        "simulate train", "simulate sample", "simulate evaluate",
     }  # fmt: skip
     assert all(HELP.values()), "each command's help has an example"
     assert len(SHOWN) >= 12
@@ -77,7 +78,8 @@ def desk(tmp_path_factory):
     here("generate", "diphoton", *words, "--seed", 2, "-o", folder / "test.root").good()
     shutil.copy(folder / "test.root", folder / "truth.root")
     renamed(folder / "test.root", folder / "other.root", {"photon_et_true": "gen_pt"})
-    write_config(folder / "diphoton.toml", "diphoton.root", epochs=1)
+    model = SMALL_MODEL.replace("options", "members = 3\noptions")  # a shown command samples the members
+    write_config(folder / "diphoton.toml", "diphoton.root", epochs=1, model=model)
     shutil.copy(folder / "diphoton.toml", folder / "my.toml")
     here("simulate", "train", folder / "diphoton.toml", "-o", folder / "run").good()
     here("simulate", "sample", folder / "run", folder / "truth.root", "-o", folder / "sampled.root").good()

@@ -1,0 +1,1 @@
+"""Trained models as ONNX files, for programs that know neither Python nor torch."""
