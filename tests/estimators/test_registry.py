@@ -36,7 +36,7 @@ def test_the_paper_preset_is_the_paper():
 
 
 def test_unknown_names_list_the_known_ones():
-    with pytest.raises(ConfigError, match=r"no preset 'papr'; known presets: compact, paper"):
+    with pytest.raises(ConfigError, match=r"no preset 'papr'; known presets: compact, flow_matching, paper"):
         registry.preset("papr")
     with pytest.raises(ConfigError, match=r"no estimator 'flow'.*masked_autoregressive_flow"):
         registry.build("flow", {}, LAYOUT)

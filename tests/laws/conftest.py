@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from castalia.data.layout import Layout, Variable
 from castalia.estimators.arrays import batch_from_arrays
 from castalia.estimators.base import Batch, Estimator
+from castalia.estimators.flow_matching.continuous import ContinuousBlock
 from castalia.estimators.registry import build
 from castalia.rng import Stream
 
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "affine": ("masked_autoregressive_flow", {"blocks": 2, "hidden": [16, 16]}),
-    "embedded": ("masked_autoregressive_flow", {"blocks": 1, "hidden": [16, 16], "embedding_bins": 8}),
+    "embedded": (
+        "masked_autoregressive_flow",
+        {"blocks": 1, "hidden": [16, 16], "affine_hidden": [], "embedding_bins": 8, "univariate": "affine_spline"},
+    ),
     "autoregressive spline": ("masked_autoregressive_flow", {"blocks": 2, "hidden": [16], "univariate": "spline"}),
     "paper": (
         "masked_autoregressive_flow",
         {"blocks": 3, "hidden": [16, 16], "conditional_affine": False, "truncate": True, "permutation": "half_swap"},
     ),
     "coupling spline": ("coupling_spline_flow", {"blocks": 3, "hidden": [16, 16], "permutation": "mixed"}),
+    "flow matching": ("flow_matching", {"hidden": [16], "sampling_steps": 8, "density_steps": 4}),
     "smearing": ("parametric_smearing", {"bins": 2}),
 }
 FLOWS = [kind for kind in KINDS if kind != "smearing"]
+LIKELIHOOD_FLOWS = [kind for kind in FLOWS if kind != "flow matching"]
 CONDITION = (
     Variable("et_1", "GeV", transform="log", group="et", object_index=0),
     Variable("et_2", "GeV", transform="log", group="et", object_index=1),
@@ -35,11 +43,13 @@ CONDITION = (
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every test with ``kind`` runs for all estimators, with ``flow`` for the flows, with ``size`` for 1, 2, 6."""
+    """A test runs for every ``kind`` of estimator, ``flow``, ``likelihood_flow`` and ``size`` that it names."""
     if "kind" in metafunc.fixturenames:
         metafunc.parametrize("kind", list(KINDS))
     if "flow" in metafunc.fixturenames:
         metafunc.parametrize("flow", FLOWS)
+    if "likelihood_flow" in metafunc.fixturenames:
+        metafunc.parametrize("likelihood_flow", LIKELIHOOD_FLOWS)
     if "size" in metafunc.fixturenames:
         metafunc.parametrize("size", [1, 2, 6])
 
@@ -72,6 +82,12 @@ def _plain(size: int) -> tuple[Variable, ...]:
 
 
 @pytest.fixture
+def kinds() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return the estimators under the laws: name and configuration by kind."""
+    return KINDS
+
+
+@pytest.fixture
 def make() -> Callable[..., tuple[Estimator, Batch]]:
     """Return a factory ``make(kind, variables_or_size, scramble=0.2)`` of a prepared float64 estimator and events.
 
@@ -92,3 +108,24 @@ def make() -> Callable[..., tuple[Estimator, Batch]]:
         return estimator, events
 
     return factory
+
+
+@pytest.fixture
+def solver_error() -> Callable[[Estimator, Callable[[Estimator], Tensor]], float]:
+    """Return ``solver_error(estimator, compute)``: what solving a differential equation may cost in ``compute``.
+
+    Zero for a flow that solves none. Otherwise twice the largest change when every number of steps doubles: the error
+    of a method of fourth order is 16/15 of that change where the steps are short, and the rest is for steps that are
+    not.
+    """
+
+    def error(estimator: Estimator, compute: Callable[[Estimator], Tensor]) -> float:
+        finer = copy.deepcopy(estimator)
+        for block in finer.modules():
+            if isinstance(block, ContinuousBlock):
+                block.sampling_steps *= 2
+                block.density_steps *= 2
+        with torch.no_grad():
+            return 2 * float((compute(finer) - compute(estimator)).abs().max())
+
+    return error

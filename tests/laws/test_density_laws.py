@@ -65,7 +65,7 @@ def test_density_of_one_variable_integrates_to_one(make, kind, target):
 def test_density_of_two_variables_integrates_to_one(make, kind, second):
     targets = (Variable("a", object_index=0), TARGETS[second])
     estimator, events = make(kind, targets, scramble=0.1)
-    points = 121 if TARGETS[second].integer else 401
+    points = 121 if TARGETS[second].integer else 201 if kind == "flow matching" else 401  # which has no kinks
     assert _total(estimator, events, points) == pytest.approx(1, abs=3e-3)
     assert _total(estimator, events, points, missing=0.02) != pytest.approx(1, abs=3e-3)
 

@@ -1,4 +1,4 @@
-"""The masked network: strictly autoregressive, all of the context, sorted units, and ``solve`` against full passes."""
+"""The masked network: strictly autoregressive, all of the context, sorted units."""
 
 from __future__ import annotations
 
@@ -52,25 +52,6 @@ def test_units_are_sorted_by_degree():
         seen = layer.mask.sum(1)
         assert bool((seen.diff() >= 0).all())
     assert network.edges[0] == [0, 5, 10, 15, 20, 24]
-
-
-@pytest.mark.parametrize("hidden", [(24,), (24, 17), (8, 9, 10), (3, 3)])
-def test_solving_equals_full_passes(hidden):
-    network = _network(hidden)
-    context = torch.sin(torch.arange(30, dtype=torch.float64)).view(10, 3)
-    noise = torch.cos(torch.arange(50, dtype=torch.float64)).view(10, 5)
-
-    def step(i: int, raw: torch.Tensor) -> torch.Tensor:
-        return noise[:, i] * torch.tanh(raw[:, 0]) + torch.cos(raw[:, 1])
-
-    found = network.solve(context, step)
-    values = torch.zeros(10, 5, dtype=torch.float64)
-    for _ in range(5):  # the textbook inverse: as many full passes as variables
-        raw = network(values, context)
-        values = noise * torch.tanh(raw[..., 0]) + torch.cos(raw[..., 1])
-    assert torch.allclose(found, values, rtol=1e-12, atol=1e-12)
-    assert not torch.allclose(found, network.solve(context.roll(1, 0), step))
-    assert not found.requires_grad
 
 
 def test_initial_weights_are_masked_and_scaled():

@@ -11,7 +11,6 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from torch import Tensor
 
 __all__ = ["GAUSSIAN", "fit_tails", "information", "log_density", "quantile", "slope"]
@@ -79,6 +78,8 @@ def fit_tails(t: Tensor, weight: Tensor, start: Tensor) -> Tensor:
     Returns:
         The tail shape, shape ``(4,)``, float64.
     """
+    from scipy.optimize import minimize  # heavy, and who only samples does without it
+
     at, mass = _gather(t.numpy(), weight.numpy())
     points, masses = torch.from_numpy(at), torch.from_numpy(mass)
 

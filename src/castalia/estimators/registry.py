@@ -13,6 +13,8 @@ from castalia.data.layout import Layout
 from castalia.data.strict import config_error
 from castalia.errors import ConfigError
 from castalia.estimators.base import Estimator
+from castalia.estimators.efficiency import EfficiencyModel
+from castalia.estimators.flow_matching.estimator import FlowMatching
 from castalia.estimators.flows.flow import CouplingSplineFlow, MaskedAutoregressiveFlow
 from castalia.estimators.smearing import ParametricSmearing
 from castalia.rng import Stream
@@ -25,7 +27,9 @@ GROUP = "castalia.estimators"
 BUILT_IN: dict[str, type[Estimator]] = {
     "masked_autoregressive_flow": MaskedAutoregressiveFlow,
     "coupling_spline_flow": CouplingSplineFlow,
+    "flow_matching": FlowMatching,
     "parametric_smearing": ParametricSmearing,
+    "efficiency": EfficiencyModel,
 }
 
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -44,12 +48,14 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     # Location and width first, then one autoregressive spline: tails and asymmetries cost one block, not ten.
     "compact": (
         "masked_autoregressive_flow",
-        {"blocks": 1, "hidden": [48, 48], "embedding_bins": 64, "univariate": "spline"},
+        {"blocks": 1, "hidden": [32, 32], "affine_hidden": [], "embedding_bins": 48, "univariate": "affine_spline"},
     ),
     "spline": (
         "coupling_spline_flow",
         {"blocks": 4, "hidden": [64, 64], "embedding_bins": 32, "permutation": "mixed"},
     ),
+    # Location and width first, then a velocity field learned by regression.
+    "flow_matching": ("flow_matching", {"hidden": [128, 128], "embedding_bins": 64}),
     "smearing": ("parametric_smearing", {}),
 }
 

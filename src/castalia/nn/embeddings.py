@@ -39,8 +39,11 @@ class PiecewiseLinear(nn.Module):
         """Set the bin edges, shape ``(features, bins + 1)``, not decreasing within a feature; quantiles serve best."""
         self.edges.copy_(edges)
 
+    def bin_widths(self) -> Tensor:
+        """Return the widths of the bins, shape ``(features, bins)``, all positive."""
+        return self.edges.diff(dim=1).clamp(min=_NARROWEST)
+
     def forward(self, values: Tensor) -> Tensor:
         """Embed values of shape ``(events, features)`` as ``(events, width)``."""
-        low, high = self.edges[:, :-1], self.edges[:, 1:]
-        progress = ((values[:, :, None] - low) / (high - low).clamp(min=_NARROWEST)).clamp(0, 1)
+        progress = ((values[:, :, None] - self.edges[:, :-1]) / self.bin_widths()).clamp(0, 1)
         return torch.cat([values, progress.flatten(1)], dim=1)

@@ -1,14 +1,14 @@
 """Masked networks: the outputs that belong to a variable see only the variables before it.
 
 The hidden units of every layer are sorted by their autoregressive degree, the number of variables that they may see.
-Units of equal degree are therefore neighbours, and all that a unit depends on lies before it, so that ``solve`` can
-fill the layers from the left, one degree per variable, and never evaluates a unit twice.
+Units of equal degree are therefore neighbours, and all that a unit depends on lies before it, so that the inverse of a
+flow can fill the layers from the left, one degree per variable, and never evaluates a unit twice (see ``incremental``).
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import final
 
 import torch
@@ -100,38 +100,3 @@ class MaskedMLP(nn.Module):
             hidden = torch.relu(layer(hidden))
         out: Tensor = self.layers[-1](hidden)
         return out.view(len(out), self.variables, self.outputs)
-
-    @torch.no_grad()
-    def solve(self, context: Tensor, step: Callable[[int, Tensor], Tensor]) -> Tensor:
-        """Find the variables one after the other, evaluating each hidden unit once; no gradients flow.
-
-        Works feature-major: the units of one degree are then adjacent rows and each product reads and writes
-        contiguous memory.
-
-        Args:
-            context: Shape ``(events, C)``.
-            step: Called with the variable's number ``i`` and the network's output for it, shape ``(events, P)``;
-                returns the variable's value, shape ``(events,)``.
-
-        Returns:
-            The variables, shape ``(events, T)``.
-        """
-        layers: list[MaskedLinear] = list(self.layers)  # type: ignore[arg-type]
-        weights = [layer.masked_weight() for layer in layers]
-        biases = [layer.bias[:, None] for layer in layers]
-        # One product for what the context gives to every unit of the first layer.
-        start = torch.addmm(biases[0], weights[0][:, : self.context], context.t())
-        values = context.new_empty((self.variables, len(context)))
-        hidden = [context.new_empty((len(weight), len(context))) for weight in weights[:-1]]
-        for i in range(self.variables):
-            low, high = self.edges[0][i], self.edges[0][i + 1]
-            seen = weights[0][low:high, self.context : self.context + i]
-            torch.addmm(start[low:high], seen, values[:i], out=hidden[0][low:high]).relu_()
-            for n in range(1, len(hidden)):
-                low, high, known = self.edges[n][i], self.edges[n][i + 1], self.edges[n - 1][i + 1]
-                seen = weights[n][low:high, :known]
-                torch.addmm(biases[n][low:high], seen, hidden[n - 1][:known], out=hidden[n][low:high]).relu_()
-            rows, known = slice(i * self.outputs, (i + 1) * self.outputs), self.edges[-1][i + 1]
-            raw = torch.addmm(biases[-1][rows], weights[-1][rows, :known], hidden[-1][:known])
-            values[i] = step(i, raw.t())
-        return values.t()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from castalia.estimators.flows.univariate import AffineMap, SplineMap
+from castalia.estimators.flows.univariate import AffineMap, AffineSplineMap, SplineMap
 from castalia.rng import Stream
 
 MAPS = {
@@ -13,6 +13,7 @@ MAPS = {
     "wide affine": AffineMap(4.0),
     "spline": SplineMap(8, 3.0),
     "coarse": SplineMap(2, 1.0),
+    "both": AffineSplineMap(AffineMap(2.0), SplineMap(5, 3.0)),
 }
 
 
@@ -26,6 +27,28 @@ def test_inverse_and_slope(name):
     assert torch.allclose(log_slope, slope.log(), rtol=1e-8, atol=1e-8)
     assert torch.allclose(univariate.inverse(y, raw), x, rtol=1e-7, atol=1e-7)
     assert not torch.allclose(univariate.inverse(y, raw.roll(1, 0)), x, atol=0.1)
+
+
+@pytest.mark.parametrize("name", list(MAPS))
+@pytest.mark.parametrize("shape", [(4000,), (3, 500), (2, 0)])
+def test_the_inverse_by_rows_is_the_inverse(name, shape):
+    univariate, rng = MAPS[name], Stream(4, "univariate").at()
+    raw = torch.from_numpy(2 * rng.standard_normal((*shape[:-1], univariate.parameters, shape[-1])))
+    y = torch.from_numpy(4 * rng.standard_normal(shape))
+    expected = univariate.inverse(y, raw.movedim(-2, -1))
+    factor, offset = (torch.tensor(one, dtype=torch.float64)[:, None] for one in univariate.folding())
+    raw = raw * factor + offset
+    out = torch.empty_like(y)
+    univariate.inverse_rows(y, raw.clone(), out)
+    assert torch.allclose(out, expected, rtol=1e-9, atol=1e-9)
+    inplace = y.clone()
+    univariate.inverse_rows(inplace, raw.clone(), inplace)
+    assert torch.equal(inplace, out)
+    univariate.inverse_rows(y, raw.roll(1, -1), out)  # negative control
+    assert not y.numel() or not torch.allclose(out, expected, atol=0.1)
+    single = torch.empty_like(y, dtype=torch.float32)
+    univariate.inverse_rows(y.float(), raw.float(), single)
+    assert torch.allclose(single.double(), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_an_affine_map_cannot_scale_beyond_its_limit():
@@ -57,3 +80,5 @@ def test_float32_is_good_to_its_precision_at_extreme_parameters():
     assert bool(torch.isfinite(y).all())
     assert bool(torch.isfinite(log_slope).all())
     assert bool(torch.isfinite(spline.inverse(y, raw)).all())
+    spline.inverse_rows(y, raw.t().clone(), y)
+    assert bool(torch.isfinite(y).all())

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import final
 
-import torch
 from torch import Tensor
 
-from castalia.estimators.flows.chain import Block
+from castalia.estimators.flows.chain import Frozen, RowBlock
 from castalia.estimators.flows.univariate import UnivariateMap
+from castalia.nn.incremental import BoundNetwork, frozen_masked
 from castalia.nn.masked import MaskedMLP
+from castalia.nn.workspace import Context
 
 __all__ = ["AutoregressiveBlock"]
 
@@ -18,7 +20,7 @@ _START_GAIN = 0.1  # blocks start near the identity, so that a long chain starts
 
 
 @final
-class AutoregressiveBlock(Block):
+class AutoregressiveBlock(RowBlock):
     """One masked network that gives the parameters of every target's univariate map.
 
     Args:
@@ -41,7 +43,13 @@ class AutoregressiveBlock(Block):
         z, log_slope = self.univariate.forward(x, self.network(x, condition))
         return z, log_slope.sum(1)
 
-    @torch.no_grad()
-    def inverse(self, z: Tensor, condition: Tensor) -> Tensor:
-        """Find the targets one after the other; without gradients."""
-        return self.network.solve(condition, lambda i, raw: self.univariate.inverse(z[:, i], raw))
+    def freeze(self, context: Context) -> Frozen:
+        """Freeze the inverse, which finds the targets one after the other and evaluates each hidden unit once."""
+        network = frozen_masked(self.network, context, self.univariate.folding())
+        return lambda workspace: partial(self._inverse, BoundNetwork(network, workspace), workspace.values)
+
+    def _inverse(self, network: BoundNetwork, values: Tensor, z: Tensor) -> Tensor:
+        network.start()
+        for i, (given, value) in enumerate(zip(z, values, strict=True)):
+            self.univariate.inverse_rows(given, network.step(i), value)
+        return values

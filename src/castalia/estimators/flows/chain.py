@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeAlias, final
 
+import torch
 from torch import Tensor, nn
 
-__all__ = ["Block", "Chain"]
+from castalia.nn.workspace import Context, PlainContext, Workspace
+
+__all__ = ["Block", "Chain", "Frozen", "Inverse", "RowBlock"]
+
+Inverse: TypeAlias = Callable[[Tensor], Tensor]
+"""Maps from the base distribution: shape ``(T, events)`` to the same. The result may lie in ``Workspace.values``."""
+
+Frozen: TypeAlias = Callable[[Workspace], Inverse]
+"""Binds an inverse to the buffers of a workspace; it then holds for the conditions that are loaded there."""
 
 
 class Block(nn.Module, ABC):
@@ -34,8 +44,29 @@ class Block(nn.Module, ABC):
         """Map from the base distribution: shape ``(events, T)`` to the same; need not carry gradients."""
 
 
+class RowBlock(Block, ABC):
+    """A block that can be frozen for sampling, to work on targets and events as rows and columns."""
+
+    @abstractmethod
+    def freeze(self, context: Context) -> Frozen:
+        """Prepare the inverse once for many events; later changes of the weights are not followed.
+
+        Args:
+            context: How the condition is given.
+        """
+
+    @final
+    @torch.no_grad()
+    def inverse(self, z: Tensor, condition: Tensor) -> Tensor:
+        """Map from the base distribution; see ``Block.inverse``. Without gradients."""
+        context = PlainContext(condition.shape[1])
+        workspace = Workspace(context, z.shape[1], len(z), z)
+        workspace.load(condition)
+        return self.freeze(context)(workspace)(z.t()).t()
+
+
 @final
-class Chain(Block):
+class Chain(RowBlock):
     """Blocks one after the other.
 
     Args:
@@ -54,8 +85,18 @@ class Chain(Block):
             total = total + log_determinant
         return x, total
 
-    def inverse(self, z: Tensor, condition: Tensor) -> Tensor:
-        """Apply the inverse of every block, last one first."""
-        for block in reversed(list(self.blocks)):
-            z = block.inverse(z, condition)  # type: ignore[operator]
-        return z
+    def freeze(self, context: Context) -> Frozen:
+        """Freeze the inverse of every block, last one first."""
+        blocks: list[Block] = list(reversed(self.blocks))  # type: ignore[arg-type]
+        frozen = [one.freeze(context) if isinstance(one, RowBlock) else partial(_as_rows, one) for one in blocks]
+        return lambda workspace: partial(_one_by_one, [bind(workspace) for bind in frozen])
+
+
+def _one_by_one(inverses: Sequence[Inverse], z: Tensor) -> Tensor:
+    for inverse in inverses:
+        z = inverse(z)
+    return z
+
+
+def _as_rows(block: Block, workspace: Workspace) -> Inverse:
+    return lambda z: block.inverse(z.t(), workspace.encoded()).t()

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import final
 
 from torch import Tensor
 
-from castalia.estimators.flows.chain import Block
+from castalia.estimators.flows.chain import Frozen, RowBlock
 from castalia.estimators.flows.univariate import AffineMap
+from castalia.nn.incremental import BoundNetwork, frozen_mlp
 from castalia.nn.mlp import MLP
+from castalia.nn.workspace import Context
 
 __all__ = ["ConditionalAffine"]
 
 
 @final
-class ConditionalAffine(Block):
+class ConditionalAffine(RowBlock):
     """``x * exp(s(c)) + t(c)``: what a resolution is to an experimentalist, taken out before anything else is learned.
 
     Args:
         variables: Number of targets.
         condition: Number of condition variables.
-        hidden: Widths of the hidden layers.
+        hidden: Widths of the hidden layers; with none, both are sums of one function per condition feature.
         limit: Largest absolute log-scale.
     """
 
@@ -33,13 +36,17 @@ class ConditionalAffine(Block):
 
     def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Scale and shift by the condition."""
-        z, log_slope = self.univariate.forward(x, self._raw(condition))
+        raw: Tensor = self.network(condition)
+        z, log_slope = self.univariate.forward(x, raw.view(*x.shape, self.univariate.parameters))
         return z, log_slope.sum(1)
 
-    def inverse(self, z: Tensor, condition: Tensor) -> Tensor:
-        """Unshift and unscale by the condition."""
-        return self.univariate.inverse(z, self._raw(condition))
+    def freeze(self, context: Context) -> Frozen:
+        """Freeze the unshifting and unscaling by the condition."""
+        network = frozen_mlp(self.network, context, self.univariate.folding())
+        return lambda workspace: partial(self._inverse, BoundNetwork(network, workspace), workspace.values)
 
-    def _raw(self, condition: Tensor) -> Tensor:
-        raw: Tensor = self.network(condition)
-        return raw.view(len(raw), self.variables, self.univariate.parameters)
+    def _inverse(self, network: BoundNetwork, values: Tensor, z: Tensor) -> Tensor:
+        network.start()
+        raw = network.step(0).view(len(z), self.univariate.parameters, -1)
+        self.univariate.inverse_rows(z, raw, values)
+        return values

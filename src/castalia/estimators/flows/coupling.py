@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import final
 
 import torch
 from torch import Tensor
 
-from castalia.estimators.flows.chain import Block
+from castalia.estimators.flows.chain import Frozen, RowBlock
 from castalia.estimators.flows.univariate import UnivariateMap
+from castalia.nn.incremental import BoundNetwork, frozen_mlp
 from castalia.nn.mlp import MLP
+from castalia.nn.workspace import Context
 
 __all__ = ["CouplingBlock"]
 
@@ -18,7 +21,7 @@ _START_GAIN = 0.1
 
 
 @final
-class CouplingBlock(Block):
+class CouplingBlock(RowBlock):
     """Keeps the first ``variables // 2`` targets and maps the others; as fast to sample as to score.
 
     A single target is mapped given the condition alone.
@@ -43,14 +46,18 @@ class CouplingBlock(Block):
     def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Map the second half."""
         kept, mapped = x[:, : self.kept], x[:, self.kept :]
-        mapped, log_slope = self.univariate.forward(mapped, self._raw(kept, condition))
+        raw: Tensor = self.network(torch.cat([kept, condition], dim=1))
+        mapped, log_slope = self.univariate.forward(mapped, raw.view(*mapped.shape, self.univariate.parameters))
         return torch.cat([kept, mapped], dim=1), log_slope.sum(1)
 
-    def inverse(self, z: Tensor, condition: Tensor) -> Tensor:
-        """Map the second half back."""
-        kept, mapped = z[:, : self.kept], z[:, self.kept :]
-        return torch.cat([kept, self.univariate.inverse(mapped, self._raw(kept, condition))], dim=1)
+    def freeze(self, context: Context) -> Frozen:
+        """Freeze the inverse, which maps the second half back."""
+        network = frozen_mlp(self.network, context, self.univariate.folding(), self.kept)
+        return lambda workspace: partial(self._inverse, BoundNetwork(network, workspace), workspace.values)
 
-    def _raw(self, kept: Tensor, condition: Tensor) -> Tensor:
-        raw: Tensor = self.network(torch.cat([kept, condition], dim=1))
-        return raw.view(len(raw), self.mapped, self.univariate.parameters)
+    def _inverse(self, network: BoundNetwork, values: Tensor, z: Tensor) -> Tensor:
+        values[: self.kept] = z[: self.kept]
+        network.start()
+        raw = network.step(0).view(self.mapped, self.univariate.parameters, -1)
+        self.univariate.inverse_rows(z[self.kept :], raw, values[self.kept :])
+        return values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal, final
 
 import numpy as np
@@ -21,20 +21,20 @@ from castalia.estimators.flows.autoregressive import AutoregressiveBlock
 from castalia.estimators.flows.chain import Block, Chain
 from castalia.estimators.flows.conditional_affine import ConditionalAffine
 from castalia.estimators.flows.coupling import CouplingBlock
+from castalia.estimators.flows.incremental import IncrementalSampler
 from castalia.estimators.flows.permutation import Permutation, half_swap, mixed, reverse
-from castalia.estimators.flows.univariate import AffineMap, SplineMap, UnivariateMap
+from castalia.estimators.flows.univariate import AffineMap, AffineSplineMap, SplineMap, UnivariateMap
 from castalia.estimators.scaling import TargetScaling
 
 __all__ = [
     "CouplingSplineConfig",
     "CouplingSplineFlow",
     "FlowConfig",
+    "LikelihoodFlow",
     "MaskedAutoregressiveConfig",
     "MaskedAutoregressiveFlow",
     "NormalizingFlow",
 ]
-
-_CACHED = 4096  # events sampled at once: encoded conditions and hidden layers then stay in the processor's cache
 
 
 class FlowConfig(StrictModel):
@@ -45,6 +45,9 @@ class FlowConfig(StrictModel):
         hidden: Widths of the hidden layers of each block's network.
         embedding_bins: Bins of a piecewise-linear embedding of the conditions; 0 for none.
         conditional_affine: Take location and width as functions of the condition out first, in a block of their own.
+        affine_hidden: Widths of the hidden layers of that block, ``hidden`` if not given. With none at all, location and
+            log-width are sums of one function per condition, as those of detectors nearly are where the conditions are
+            embedded; what does not add up is left to the other blocks.
         log_scale_limit: Largest absolute log-scale of one affine map.
         truncate: Confine unbounded targets to a fixed range by a final tanh, and train on events within it only.
         permutation: How the order of the targets changes between blocks.
@@ -56,6 +59,7 @@ class FlowConfig(StrictModel):
     hidden: tuple[int, ...] = Field(default=(64, 64), min_length=1)
     embedding_bins: int = Field(default=0, ge=0)
     conditional_affine: bool = True
+    affine_hidden: tuple[int, ...] | None = None
     log_scale_limit: float = Field(default=3.0, gt=0)
     truncate: bool = False
     permutation: Literal["half_swap", "reverse", "mixed"] = "reverse"
@@ -68,10 +72,10 @@ class MaskedAutoregressiveConfig(FlowConfig):
     """Configuration of ``MaskedAutoregressiveFlow``.
 
     Attributes:
-        univariate: The map of each target: affine as in the paper, or a rational-quadratic spline.
+        univariate: The map of each target: affine as in the paper, a rational-quadratic spline, or one after the other.
     """
 
-    univariate: Literal["affine", "spline"] = "affine"
+    univariate: Literal["affine", "spline", "affine_spline"] = "affine"
 
 
 @final
@@ -80,33 +84,31 @@ class CouplingSplineConfig(FlowConfig):
 
 
 class NormalizingFlow(Estimator, Sampler, Density):
-    """What the flows share; a final subclass says what one block is.
+    """A standard normal distribution carried to the targets by a chain of blocks; a subclass says how it is trained.
 
     Args:
-        config: Configuration.
+        config: Configuration, an instance of the class's ``Config``.
         layout: Condition and target variables.
+        embedding_bins: Bins of a piecewise-linear embedding of the conditions; 0 for none.
+        truncate: Confine unbounded targets to a fixed range.
 
     Raises:
-        ConfigError: If a side of the layout is empty.
+        ConfigError: If a side of the layout is empty, or the configuration is another model's.
 
     References:
         Generative Machine Learning for Detector Response Modeling with a Conditional Normalizing Flow, section 2.
     """
 
-    Config: type[FlowConfig]
+    Config: type[StrictModel]
+    chain: Chain
 
-    def __init__(self, config: FlowConfig, layout: Layout) -> None:
+    def __init__(self, config: StrictModel, layout: Layout, embedding_bins: int, truncate: bool = False) -> None:
         super().__init__()
         if not isinstance(config, self.Config):
             raise ConfigError(f"{type(self).__name__} takes a {self.Config.__name__}, not a {type(config).__name__}.")
         self.config, self.layout = config, layout
-        self.conditions = ConditionEncoding(layout.condition, config.embedding_bins)
-        self.targets = TargetScaling(layout.target, config.truncate)
-        self.chain = Chain(self._blocks(config, layout))
-
-    @abstractmethod
-    def block(self, config: FlowConfig, variables: int, condition: int) -> Block:
-        """Build one block for ``variables`` targets and ``condition`` encoded condition features."""
+        self.conditions = ConditionEncoding(layout.condition, embedding_bins)
+        self.targets = TargetScaling(layout.target, truncate)
 
     def prepare(self, stream: Iterable[Batch]) -> None:
         """Measure the scalings; see ``Trainable.prepare``.
@@ -115,14 +117,10 @@ class NormalizingFlow(Estimator, Sampler, Density):
             DataError: If a value is not finite or outside what its variable declares, or a variable is constant.
         """
         for batch in stream:
-            self.conditions.update(batch.condition.flat, batch.weight)
+            self.conditions.update(batch.condition.flat, batch.weight, batch.target.flat)
             self.targets.update(self.targets.check_shape(batch.target.flat), batch.weight)
         self.conditions.finish()
         self.targets.finish()
-
-    def objectives(self) -> tuple[Objective, ...]:
-        """Return the one objective, the negative log-density per event in physical units."""
-        return (Objective("negative_log_likelihood", tuple(self.parameters()), self._loss),)
 
     @torch.no_grad()
     def sample(self, condition: Events, draws: int, rng: np.random.Generator) -> Events:
@@ -133,12 +131,8 @@ class NormalizingFlow(Estimator, Sampler, Density):
             DataError: If the condition does not fit the layout.
         """
         self.targets.require_prepared()
-        given = condition.flat.repeat_interleave(draws, dim=0)
-        noise = rng.standard_normal((len(given), len(self.layout.target)), dtype=np.float32)
-        base = torch.from_numpy(noise).to(self.targets.mean)
-        pieces = zip(torch.split(base, _CACHED), torch.split(given, _CACHED), strict=True)
-        values = torch.cat([self.chain.inverse(z, self.conditions(part)) for z, part in pieces])
-        return Events(self.targets.to_sample(self.targets.inverse(values)))
+        scaled = self.conditions.scaling(condition.flat).repeat_interleave(draws, dim=0)
+        return Events(IncrementalSampler(self.chain, self.conditions, self.targets).sample(scaled, rng))
 
     def log_prob(self, batch: Batch) -> Tensor:
         """Return the log-density per event; see ``Density.log_prob``.
@@ -158,24 +152,16 @@ class NormalizingFlow(Estimator, Sampler, Density):
         """Return lower and upper ends of the targets' support, each of shape ``(T,)``; infinite where unbounded."""
         return self.targets.support()
 
-    def _blocks(self, config: FlowConfig, layout: Layout) -> list[Block]:
-        variables, condition = len(layout.target), self.conditions.width
-        blocks: list[Block] = []
-        if config.conditional_affine:
-            blocks.append(ConditionalAffine(variables, condition, config.hidden, config.log_scale_limit))
-        for number in range(config.blocks):
-            if number and variables > 1:
-                blocks.append(Permutation(_order(config.permutation, layout, number)))
-            blocks.append(self.block(config, variables, condition))
-        return blocks
-
     def _scaled_log_prob(self, scaled: Tensor, condition: Tensor) -> Tensor:
         base, log_determinant = self.chain(scaled, condition)
         constant = 0.5 * math.log(2 * math.pi) * base.shape[1]
         result: Tensor = log_determinant - 0.5 * base.square().sum(1) - constant
         return result
 
-    def _loss(self, batch: Batch, rng: np.random.Generator) -> Losses:
+    def _losses(
+        self, batch: Batch, rng: np.random.Generator, scaled_losses: Callable[[Tensor, Tensor], Losses]
+    ) -> Losses:
+        """Return the losses of a batch in physical units from those of scaled targets and encoded conditions."""
         self.targets.require_prepared()
         condition = self.conditions(batch.condition.flat)
         target = self.targets.check_shape(batch.target.flat)
@@ -185,15 +171,56 @@ class NormalizingFlow(Estimator, Sampler, Density):
         inside = self.targets.inside(target)
         # Events outside the support are no part of the model's density: they train nothing and are counted.
         scaled, log_jacobian = self.targets(torch.where(inside[:, None], target, self.targets.neutral()))
-        loss = -(self._scaled_log_prob(scaled, condition) + log_jacobian)
+        losses = scaled_losses(scaled, condition)
+        total = losses.total - log_jacobian
         if not self.targets.bounded:
-            return Losses(loss)
-        outside = (~inside).to(loss)
-        return Losses(torch.where(inside, loss, torch.zeros_like(loss)), {"outside_support": outside})
+            return Losses(total, losses.terms)
+        kept = {name: torch.where(inside, values, torch.zeros_like(values)) for name, values in losses.terms.items()}
+        return Losses(
+            torch.where(inside, total, torch.zeros_like(total)), {**kept, "outside_support": (~inside).to(total)}
+        )
+
+
+class LikelihoodFlow(NormalizingFlow):
+    """A normalizing flow trained by its likelihood; a final subclass says what one block is.
+
+    Args:
+        config: Configuration.
+        layout: Condition and target variables.
+    """
+
+    Config: type[FlowConfig]
+
+    def __init__(self, config: FlowConfig, layout: Layout) -> None:
+        super().__init__(config, layout, config.embedding_bins, config.truncate)
+        self.chain = Chain(self._blocks(config, layout))
+
+    @abstractmethod
+    def block(self, config: FlowConfig, variables: int, condition: int) -> Block:
+        """Build one block for ``variables`` targets and ``condition`` encoded condition features."""
+
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return the one objective, the negative log-density per event in physical units."""
+        return (Objective("negative_log_likelihood", tuple(self.parameters()), self._loss),)
+
+    def _blocks(self, config: FlowConfig, layout: Layout) -> list[Block]:
+        variables, condition = len(layout.target), self.conditions.width
+        blocks: list[Block] = []
+        if config.conditional_affine:
+            hidden = config.hidden if config.affine_hidden is None else config.affine_hidden
+            blocks.append(ConditionalAffine(variables, condition, hidden, config.log_scale_limit))
+        for number in range(config.blocks):
+            if number and variables > 1:
+                blocks.append(Permutation(_order(config.permutation, layout, number)))
+            blocks.append(self.block(config, variables, condition))
+        return blocks
+
+    def _loss(self, batch: Batch, rng: np.random.Generator) -> Losses:
+        return self._losses(batch, rng, lambda scaled, condition: Losses(-self._scaled_log_prob(scaled, condition)))
 
 
 @final
-class MaskedAutoregressiveFlow(NormalizingFlow):
+class MaskedAutoregressiveFlow(LikelihoodFlow):
     """Masked autoregressive flow, the paper's model; the map of each target is affine or a spline.
 
     References:
@@ -204,14 +231,18 @@ class MaskedAutoregressiveFlow(NormalizingFlow):
 
     def block(self, config: FlowConfig, variables: int, condition: int) -> Block:
         """Build one masked autoregressive block."""
-        univariate: UnivariateMap = AffineMap(config.log_scale_limit)
-        if isinstance(config, MaskedAutoregressiveConfig) and config.univariate == "spline":
-            univariate = SplineMap(config.bins, config.bound)
-        return AutoregressiveBlock(variables, condition, config.hidden, univariate)
+        affine, spline = AffineMap(config.log_scale_limit), SplineMap(config.bins, config.bound)
+        maps: dict[str, UnivariateMap] = {
+            "affine": affine,
+            "spline": spline,
+            "affine_spline": AffineSplineMap(affine, spline),
+        }
+        chosen = config.univariate if isinstance(config, MaskedAutoregressiveConfig) else "affine"
+        return AutoregressiveBlock(variables, condition, config.hidden, maps[chosen])
 
 
 @final
-class CouplingSplineFlow(NormalizingFlow):
+class CouplingSplineFlow(LikelihoodFlow):
     """Coupling flow with rational-quadratic splines, as fast to sample as to score.
 
     References:

@@ -8,7 +8,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from castalia.estimators.flows.chain import Block
+from castalia.estimators.flows.chain import Frozen, RowBlock
+from castalia.nn.workspace import Context
 from castalia.rng import Stream
 
 __all__ = ["Permutation", "half_swap", "mixed", "reverse"]
@@ -37,7 +38,7 @@ def mixed(variables: int, counter: int) -> list[int]:
 
 
 @final
-class Permutation(Block):
+class Permutation(RowBlock):
     """Puts the targets in another order.
 
     Args:
@@ -57,6 +58,6 @@ class Permutation(Block):
         """Reorder; the determinant is one."""
         return x[:, self.order], x.new_zeros(len(x))
 
-    def inverse(self, z: Tensor, condition: Tensor) -> Tensor:
-        """Restore the order."""
-        return z[:, self.back]
+    def freeze(self, context: Context) -> Frozen:
+        """Freeze the restoring of the order."""
+        return lambda workspace: lambda z: z.index_select(0, self.back)

@@ -5,13 +5,26 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["AffineMap", "SplineMap", "UnivariateMap", "rational_quadratic", "rational_quadratic_inverse"]
+__all__ = [
+    "AffineMap",
+    "AffineSplineMap",
+    "SplineMap",
+    "UnivariateMap",
+    "rational_quadratic",
+    "rational_quadratic_inverse",
+]
+
+_LOG_2 = math.log(2)  # powers of two cost a third of powers of e
+_LEAST = 1e-3  # least slope at a knot
+_EVEN = math.log(math.expm1(1 - _LEAST))  # what makes a slope one
+_SMALLEST = 0.01  # size of the smallest bin, in mean sizes
 
 
 class UnivariateMap(ABC):
@@ -29,6 +42,20 @@ class UnivariateMap(ABC):
     @abstractmethod
     def inverse(self, y: Tensor, raw: Tensor) -> Tensor:
         """Undo ``forward``: ``y`` of shape ``(…)``, ``raw`` of shape ``(…, P)``."""
+
+    @abstractmethod
+    def folding(self) -> tuple[list[float], list[float]]:
+        """Return a factor and an offset for each raw parameter, which a frozen network has in its last weights."""
+
+    @abstractmethod
+    def inverse_rows(self, y: Tensor, raw: Tensor, out: Tensor) -> None:
+        """Write what ``inverse`` returns to ``out``, with few passes over the memory; without gradients.
+
+        Args:
+            y: Shape ``(…, events)``.
+            raw: Raw parameters after ``folding``, shape ``(…, P, events)``; may be overwritten.
+            out: Shape of ``y``, which it may be.
+        """
 
 
 @final
@@ -56,6 +83,16 @@ class AffineMap(UnivariateMap):
         """Unshift and unscale."""
         log_scale, shift = self._split(raw)
         return (y - shift) * (-log_scale).exp()
+
+    def folding(self) -> tuple[list[float], list[float]]:
+        """Twice the log-scale in units of its limit, and minus the shift."""
+        return [2 / self.limit, -1.0], [0.0, 0.0]
+
+    def inverse_rows(self, y: Tensor, raw: Tensor, out: Tensor) -> None:
+        """Unshift and unscale; ``tanh(s)`` is taken as ``2 sigmoid(2 s) - 1``, which costs a quarter of it."""
+        gate, shift = raw.unbind(-2)
+        scale = torch.rsub(gate.sigmoid_(), self.limit / _LOG_2, alpha=2 * self.limit / _LOG_2).exp2_()
+        torch.mul(shift.add_(y), scale, out=out)
 
     def _split(self, raw: Tensor) -> tuple[Tensor, Tensor]:
         log_scale, shift = raw.unbind(-1)
@@ -94,23 +131,111 @@ class SplineMap(UnivariateMap):
         """Solve the spline's quadratic equation."""
         return rational_quadratic_inverse(y, *self.knots(raw))
 
+    def folding(self) -> tuple[list[float], list[float]]:
+        """Logarithms of the sizes to base 2, and slopes that are one for a raw value of zero."""
+        knots = self.bins + 1
+        return [1 / _LOG_2] * (2 * self.bins) + [1.0] * knots, [0.0] * (2 * self.bins) + [_EVEN] * knots
+
+    def inverse_rows(self, y: Tensor, raw: Tensor, out: Tensor) -> None:
+        """Solve the quadratic equation; all but the knots' places are computed only for the bin that is needed.
+
+        The places come as one product from the bins' sizes before normalisation, multiplied by the sum of these.
+        """
+        if y.ndim > 1:
+            for one in zip(y, raw, out, strict=True):
+                self.inverse_rows(*one)
+            return
+        split, events = 2 * self.bins, len(y)
+        sizes = raw[:split].view(2, self.bins, events)
+        weights = (sizes - sizes.amax(1, keepdim=True)).exp2_()
+        knots = torch.matmul(_sums(self.bins, self.bound, raw.dtype, raw.device), weights)
+        total = knots[:, -1:] / self.bound
+        clipped = y.clamp(-self.bound, self.bound)
+        left = (clipped * total[1] >= knots[1, 1:-1]).sum(0)
+        # Picking from a flat table is several times as fast as Tensor.gather.
+        left, rows = left.mul_(events).add_(torch.arange(events, device=y.device)), _rows(self.bins, events, y.device)
+        ends = knots.view(-1).index_select(0, (left + rows).view(-1)).view(2, 2, events).div_(total)
+        slopes = raw[split:].reshape(-1).index_select(0, (left + rows[:2]).view(-1))
+        d0, d1 = functional.softplus(slopes).add_(_LEAST).view(2, events)
+        beyond = y - clipped
+        # Beyond an end the bin is the outermost, whose outer slope is the tail's.
+        tail = torch.where(beyond < 0, d0, d1)
+        (x0, x1), (y0, y1) = ends
+        torch.addcdiv(_root(clipped, x0, x1, y0, y1, d0, d1), beyond, tail, out=out)
+
     def knots(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return positions, values and slopes at the knots, each of shape ``(…, bins + 1)``, from raw parameters.
 
         Bins are at least a hundredth of their mean size, slopes at least 0.001 and one for a raw value of zero.
         """
         sizes, slopes = torch.split(raw, [2 * self.bins, self.bins + 1], dim=-1)
-        offset = math.log(math.expm1(1 - 1e-3))
         edges = self._edges(sizes.reshape(*raw.shape[:-1], 2, self.bins))
-        return edges[..., 0, :], edges[..., 1, :], 1e-3 + functional.softplus(slopes + offset)
+        return edges[..., 0, :], edges[..., 1, :], functional.softplus(slopes + _EVEN) + _LEAST
 
     def _edges(self, raw: Tensor) -> Tensor:
         # Written out, because a softmax over so few numbers costs more than the rest of the spline.
         weights = (raw - raw.detach().amax(-1, keepdim=True)).exp()
-        sizes = 0.01 / self.bins + 0.99 * weights / weights.sum(-1, keepdim=True)
+        sizes = _SMALLEST / self.bins + (1 - _SMALLEST) * weights / weights.sum(-1, keepdim=True)
         inner = 2 * self.bound * torch.cumsum(sizes[..., :-1], dim=-1) - self.bound
         end = torch.full_like(inner[..., :1], self.bound)  # exactly, whatever rounding made of the sum
         return torch.cat([-end, inner, end], dim=-1)
+
+
+@final
+@dataclass(frozen=True)
+class AffineSplineMap(UnivariateMap):
+    """An affine map and then a spline: where a number is and how narrow, and then what shape its distribution has.
+
+    A spline alone follows a narrow distribution that moves with the other targets only by moving all of its knots.
+
+    Attributes:
+        affine: The map that comes first; the first raw parameters are its own.
+        spline: The map of what it leaves.
+    """
+
+    affine: AffineMap = AffineMap()
+    spline: SplineMap = SplineMap()
+
+    @property
+    def parameters(self) -> int:
+        """Those of both."""
+        return self.affine.parameters + self.spline.parameters
+
+    def forward(self, x: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale, shift and evaluate the spline."""
+        first, second = torch.split(raw, [self.affine.parameters, self.spline.parameters], dim=-1)
+        scaled, log_scale = self.affine.forward(x, first)
+        y, log_slope = self.spline.forward(scaled, second)
+        return y, log_scale + log_slope
+
+    def inverse(self, y: Tensor, raw: Tensor) -> Tensor:
+        """Undo the spline, then unshift and unscale."""
+        first, second = torch.split(raw, [self.affine.parameters, self.spline.parameters], dim=-1)
+        return self.affine.inverse(self.spline.inverse(y, second), first)
+
+    def folding(self) -> tuple[list[float], list[float]]:
+        """Those of both."""
+        (factors, offsets), (more_factors, more_offsets) = self.affine.folding(), self.spline.folding()
+        return factors + more_factors, offsets + more_offsets
+
+    def inverse_rows(self, y: Tensor, raw: Tensor, out: Tensor) -> None:
+        """Undo the spline, then unshift and unscale."""
+        self.spline.inverse_rows(y, raw[..., self.affine.parameters :, :], out)
+        self.affine.inverse_rows(out, raw[..., : self.affine.parameters, :], out)
+
+
+@cache
+def _sums(bins: int, bound: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the matrix from bins to knots, both multiplied by the sum of the bins, shape ``(bins + 1, bins)``."""
+    below = torch.ones((bins + 1, bins), dtype=torch.float64).tril(-1)
+    even = torch.arange(bins + 1, dtype=torch.float64)[:, None] / bins
+    return (2 * bound * ((1 - _SMALLEST) * below + _SMALLEST * even) - bound).to(dtype).to(device)
+
+
+@lru_cache(maxsize=64)
+def _rows(bins: int, events: int, device: torch.device) -> Tensor:
+    """Return how far the ends of a bin, in position and in value, lie from its left one in a flat table of knots."""
+    return torch.tensor([0, 1, bins + 1, bins + 2], device=device)[:, None] * events
 
 
 def rational_quadratic(x: Tensor, positions: Tensor, values: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,17 +277,9 @@ def rational_quadratic_inverse(y: Tensor, positions: Tensor, values: Tensor, slo
     low, high = values[..., 0], values[..., -1]
     clipped = y.clamp(low, high)
     x0, x1, y0, y1, d0, d1 = _bin(clipped, values, (positions, values, slopes))
-    width, height = x1 - x0, y1 - y0
-    secant = height / width
-    bend = (clipped - y0) * (d0 + d1 - 2 * secant)
-    a = height * (secant - d0) + bend
-    b = height * d0 - bend
-    c = -secant * (clipped - y0)
-    # This root's form does not cancel for small a.
-    z = 2 * c / (-b - (b.square() - 4 * a * c).clamp(min=0).sqrt())
     beyond = y - clipped
     tail = torch.where(beyond < 0, slopes[..., 0], slopes[..., -1])
-    return x0 + z * width + beyond / tail
+    return _root(clipped, x0, x1, y0, y1, d0, d1) + beyond / tail
 
 
 def _bin(at: Tensor, edges: Tensor, knots: tuple[Tensor, ...]) -> list[Tensor]:
@@ -170,3 +287,15 @@ def _bin(at: Tensor, edges: Tensor, knots: tuple[Tensor, ...]) -> list[Tensor]:
     left = (at[..., None] >= edges[..., 1:-1]).sum(-1, keepdim=True)
     both = torch.cat([left, left + 1], dim=-1)
     return [side for knot in knots for side in knot.gather(-1, both).unbind(-1)]
+
+
+def _root(y: Tensor, x0: Tensor, x1: Tensor, y0: Tensor, y1: Tensor, d0: Tensor, d1: Tensor) -> Tensor:
+    """Solve one bin's quadratic equation: left and right ends, and slopes there."""
+    # Eqs 6 to 8 of Durkan et al. (arXiv:1906.04032), divided by the bin's height.
+    width, height = x1 - x0, y1 - y0
+    secant, part = height / width, (y - y0) / height
+    b = torch.addcmul(d0, part, d0 + d1 - 2 * secant, value=-1)
+    c = secant * part
+    # This root's form does not cancel for small a, which is secant - b.
+    root = torch.addcmul(b.square(), secant - b, c, value=4).clamp(min=0).sqrt()
+    return torch.addcdiv(x0, width * c, b + root, value=2)
