@@ -26,6 +26,17 @@ def test_a_key_is_the_content_the_range_and_the_draw() -> None:
     assert key not in [unit.key for unit in others]
 
 
+def test_members_differ_in_their_work_and_share_their_noise() -> None:
+    alone, units = plan_units("k", 10, 5, 2), plan_units("k", 10, 5, 2, members=3)
+    assert len({unit.key for unit in units}) == len(units) == 12
+    assert [unit.index for unit in units] == list(range(12))
+    nominal = [unit for unit in units if unit.member == 0]
+    assert [unit.key for unit in nominal] == [unit.key for unit in alone], "members change what is known of the nominal"
+    for unit in units:
+        (same,) = [one for one in nominal if (one.start, one.draw) == (unit.start, unit.draw)]
+        assert unit.noise_key == same.noise_key == same.key
+
+
 @pytest.mark.parametrize("numbers", [(0, 1, 1), (1, 0, 1), (1, 1, 0), (-5, 1, 1)])
 def test_nothing_to_do_is_an_error(numbers: tuple[int, int, int]) -> None:
     with pytest.raises(ConfigError, match="give at least 1"):

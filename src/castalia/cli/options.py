@@ -19,6 +19,7 @@ __all__ = [
     "RunArgument",
     "SeedOption",
     "SkipBad",
+    "SkipBadFiles",
     "Workers",
     "parse_rename",
 ]
@@ -37,6 +38,14 @@ SkipBad = Annotated[
     int,
     typer.Option(
         "--skip-bad", min=0, metavar="N", help="Leave out and count up to N unusable rows (NaN, out of range)."
+    ),
+]
+SkipBadFiles = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad-files",
+        help="Leave out and record whole files that cannot be used (missing, damaged, without a column); "
+        "every file is read through once to find out.",
     ),
 ]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes; the result does not depend on it.")]

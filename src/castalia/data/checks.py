@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from castalia.data.layout import Variable
-from castalia.data.schema import ColumnSpec, Schema
+from castalia.data.schema import ColumnSpec, Need, Schema
 from castalia.data.table import Table, jagged_parts
 from castalia.errors import DataError
 
@@ -151,7 +151,7 @@ def _unfit(
     """Mark in ``mask`` the rows of usable values that are not what the use of the column asks, and say so."""
     reasons = []
     for need in spec.needs:
-        found = usable & (values <= 0 if need.value == "above 0" else values == 0)
+        found = usable & _unmet(values, need)
         if found.any():
             bad = np.unique(row_of[found])
             mask[bad] = True
@@ -160,6 +160,16 @@ def _unfit(
                 f"are not (first in row {int(numbers[bad[0]])})"
             )
     return reasons
+
+
+def _unmet(values: NDArray[Any], need: Need) -> NDArray[np.bool_]:
+    match need.value:
+        case "above 0":
+            return np.asarray(values <= 0)
+        case "other than 0":
+            return np.asarray(values == 0)
+        case "0 or 1":
+            return np.asarray((values != 0) & (values != 1))
 
 
 def check_targets(

@@ -12,7 +12,7 @@ from castalia.data.schema import Range
 from castalia.data.strict import StrictModel
 from castalia.errors import DataError
 
-__all__ = ["ConditionVariable", "DataConfig", "ObjectsConfig", "TargetVariable"]
+__all__ = ["ConditionVariable", "DataConfig", "EfficiencyConfig", "ObjectsConfig", "TargetVariable"]
 
 
 class DataConfig(StrictModel):
@@ -67,6 +67,17 @@ class ObjectsConfig(StrictModel):
     collection: str
     take: Annotated[int, Field(ge=1, strict=True)] | Literal["each"]
     order_by: str | None = None
+
+
+class EfficiencyConfig(StrictModel):
+    """Section ``[efficiency]``: which events were reconstructed at all.
+
+    Attributes:
+        column: Column that is 1 where an event was reconstructed and 0 where it was lost. The target columns of a lost
+            event are not read as data.
+    """
+
+    column: str
 
 
 class ConditionVariable(StrictModel):

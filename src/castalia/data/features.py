@@ -9,7 +9,14 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from castalia.data.feature_config import ConditionVariable, DataConfig, ObjectsConfig, TargetVariable
+from castalia.data.feature_arrays import FeatureArrays, Floats
+from castalia.data.feature_config import (
+    ConditionVariable,
+    DataConfig,
+    EfficiencyConfig,
+    ObjectsConfig,
+    TargetVariable,
+)
 from castalia.data.layout import Layout, Variable
 from castalia.data.objects import ObjectOrder, column_like
 from castalia.data.readers import StoredColumn
@@ -20,29 +27,6 @@ from castalia.errors import ConfigError, DataError
 from castalia.physics.angles import wrap_phi
 
 __all__ = ["FeatureArrays", "Features"]
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class FeatureArrays:
-    """What a model is given; one row per event, or per object where each is learned by itself.
-
-    Attributes:
-        condition: Shape ``(rows, conditions)``, in physical units, in the order of the layout.
-        target: Shape ``(rows, targets)``, or ``None`` where the table lacks target columns.
-        reference: What each target is relative to, shape ``(rows, targets)``; 0 where it is relative to nothing.
-        weight: Event weights, shape ``(rows,)``; 1 where no weight column is declared.
-        row: Row of the table that each row belongs to, shape ``(rows,)``.
-        incomplete: Number of events left out because they have fewer objects than are taken.
-    """
-
-    condition: Floats
-    target: Floats | None
-    reference: Floats
-    weight: Floats
-    row: NDArray[np.int64]
-    incomplete: int
 
 
 @final
@@ -55,6 +39,7 @@ class Features:
         objects: The collection whose objects are modelled, or ``None`` where everything is per event.
         condition: What is given, by name.
         target: What is modelled, by name.
+        efficiency: Which events were reconstructed, or ``None`` where all are taken as such.
 
     Raises:
         ConfigError: If the declarations contradict each other.
@@ -64,6 +49,7 @@ class Features:
     objects: ObjectsConfig | None
     condition: Mapping[str, ConditionVariable]
     target: Mapping[str, TargetVariable]
+    efficiency: EfficiencyConfig | None = None
 
     def __post_init__(self) -> None:
         if not self.target:
@@ -82,6 +68,8 @@ class Features:
             raise ConfigError(f"[objects] order_by = '{self.objects.order_by}' is a target; order by a known column.")
         for name in sorted(targets & {*self.passed_columns, *self._references()}):
             raise ConfigError(f"column '{name}' is a target and also an identifier, weight or reference; keep one.")
+        if self.efficiency is not None:
+            self._check_efficiency(self.efficiency.column)
         self._specs()  # contradicting units or ranges are found now rather than at the first file
 
     @property
@@ -123,8 +111,9 @@ class Features:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns needed to train: those to sample and the targets'."""
-        return tuple(dict.fromkeys((*self.columns_to_sample, *(t.column for t in self.target.values()))))
+        """Columns needed to train: those to sample, the targets', and the one that says what was reconstructed."""
+        flag = () if self.efficiency is None else (self.efficiency.column,)
+        return tuple(dict.fromkeys((*self.columns_to_sample, *(t.column for t in self.target.values()), *flag)))
 
     def readable(self, columns: tuple[str, ...], available: Mapping[str, StoredColumn], where: str) -> tuple[str, ...]:
         """Return ``columns`` less the identifiers where a file has none of them.
@@ -161,12 +150,26 @@ class Features:
         """Turn a table into the arrays of a model.
 
         Args:
-            table: Events with ``columns`` or, to sample, ``columns_to_sample``; identifiers may be absent.
+            table: Events with ``columns`` or, to sample, ``columns_to_sample``; identifiers may be absent. What the
+                target columns hold for a lost event, if anything, is not looked at.
 
         Raises:
             DataError: If a column is absent, or a list where one number is declared or the other way round, or the
                 lists of a collection differ in length.
         """
+        found = self.found(table)
+        if found is None:
+            return self._arrays(table)
+        lost = table.take(~found).without([t.column for t in self.target.values() if t.column in table])
+        return FeatureArrays.of_found_and_lost(self._arrays(table.take(found)), self._arrays(lost), found)
+
+    def found(self, table: Table) -> NDArray[np.bool_] | None:
+        """Tell which events of a table were reconstructed, shape ``(events,)``; ``None`` where nothing says so."""
+        if self.efficiency is None or self.efficiency.column not in table:
+            return None
+        return np.asarray(_event_values(table, self.efficiency.column) != 0.0, dtype=np.bool_)
+
+    def _arrays(self, table: Table) -> FeatureArrays:
         order = self._order(table)
         row = np.arange(len(table)) if order is None else order.row
         names = [t.column for t in self.target.values()]
@@ -239,10 +242,18 @@ class Features:
         number = len(self.target)
         for i, t in enumerate(self.target.values()):
             found = values[:, i::number]
-            if t.integer:
+            if t.integer and self.efficiency is None:  # a lost event has NaN, which no integer can be
                 found = np.rint(found).astype(np.int64)
             columns[t.column] = found[:, 0] if order is None else order.from_rows(found)
         return Table(columns)
+
+    def _check_efficiency(self, column: str) -> None:
+        if column in {*self.columns_to_sample, *(t.column for t in self.target.values())}:
+            raise ConfigError(f"[efficiency] column = '{column}' has another use already; name a column of its own.")
+        if self.objects is not None and self.objects.take == "each":
+            raise ConfigError(
+                '[efficiency] tells of whole events, but take = "each" models single objects; take a number of them.'
+            )
 
     def _relative(self, found: Floats, reference: Floats) -> Floats:
         """Subtract or divide by the references."""
@@ -301,7 +312,8 @@ class Features:
         return given | order | self._references() | {t.column for t in self.target.values()}
 
     def _dtype(self, column: str) -> str:
-        return "int64" if any(t.integer for t in self.target.values() if t.column == column) else "float64"
+        counted = any(t.integer for t in self.target.values() if t.column == column)
+        return "int64" if counted and self.efficiency is None else "float64"
 
     def _shape(self, available: Mapping[str, StoredColumn]) -> Shape:
         """Shape of the lists in the output."""
@@ -339,6 +351,9 @@ class Features:
             declare(ColumnSpec(name=t.column, unit=t.unit, range=t.range, role="target"))
         if self.data.weight is not None:
             declare(ColumnSpec(name=self.data.weight, role="weight"))
+        if self.efficiency is not None:
+            flag = Need(value="0 or 1", why="[efficiency] column")
+            declare(ColumnSpec(name=self.efficiency.column, role="selection", needs=(flag,)))
         return specs
 
 

@@ -171,7 +171,7 @@ class _Loader:
         self.read += len(table)
         self._selected += len(rows)
         table = table.take(rows)
-        bad = check_table(table, self._schema, str(path), rows=rows + start)
+        bad = self._check_columns(table, rows + start, path)
         if bad.mask.any():
             good = self._policy.keep(bad)
             rows, table = rows[good], table.take(good)
@@ -193,10 +193,24 @@ class _Loader:
                 part.weight,
                 rows[part.row] + start + first_row,
                 part.incomplete,
+                part.found,
             )
         )
 
+    def _check_columns(self, table: Table, numbers: NDArray[np.int64], path: Path) -> BadRows:
+        """Check every column, those of the targets for reconstructed events only."""
+        found = self._features.found(table)
+        if found is None:
+            return check_table(table, self._schema, str(path), rows=numbers)
+        targets = [t.column for t in self._features.target.values()]
+        given = check_table(table.without(targets), self._schema, str(path), rows=numbers)
+        learned = check_table(table.select(targets).take(found), self._schema, str(path), rows=numbers[found])
+        mask = given.mask.copy()
+        mask[found] |= learned.mask
+        return BadRows(mask, (*given.reasons, *learned.reasons), str(path))
+
     def _check_targets(self, part: FeatureArrays, numbers: NDArray[np.int64], path: Path) -> BadRows:
+        part = part.reconstructed
         if part.target is None:
             return BadRows(np.zeros(len(numbers), dtype=np.bool_), ())
         columns = [self._features.target[variable.group].column for variable in self._targets]
@@ -221,6 +235,9 @@ class _Loader:
             weight=np.concatenate([part.weight for part in parts]),
             row=np.concatenate([part.row for part in parts]),
             incomplete=sum(part.incomplete for part in parts),
+            found=None
+            if self._features.efficiency is None
+            else np.concatenate([part.found for part in parts if part.found is not None]),
         )
         counts = {
             "read": self.read,

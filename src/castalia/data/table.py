@@ -95,6 +95,8 @@ class Table:
 
     def take(self, rows: NDArray[Any]) -> Table:
         """Return the rows given by integer positions or by a boolean mask of shape ``(rows,)``."""
+        if rows.dtype == np.bool_ and rows.all():  # usual, where rows are selected because some might be bad
+            return self
         return Table({name: values[rows] for name, values in self._columns.items()})
 
     def with_columns(self, columns: Mapping[str, Any]) -> Table:

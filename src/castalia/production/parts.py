@@ -20,7 +20,8 @@ from castalia.data.hashing import file_sha256
 from castalia.data.lock import FileLock
 from castalia.data.schema import Schema
 from castalia.data.sidecar import Sidecar, Truth, make_sidecar, read_sidecar, write_sidecar
-from castalia.data.writers import WrittenFile
+from castalia.data.writers import Writer, WrittenFile
+from castalia.data.writers.parquet import ParquetWriter
 from castalia.errors import ConfigError, DataError
 from castalia.production.units import Task, Unit
 
@@ -70,6 +71,10 @@ class Parts:
     def path(self, unit: Unit) -> Path:
         """Return where the rows of ``unit`` are."""
         return self.folder / f"part-{unit.index:07d}.parquet"
+
+    def writer(self, unit: Unit, schema: Schema) -> Writer:
+        """Prepare the file for the rows of ``unit``; finish it with ``record``."""
+        return ParquetWriter(self.path(unit), schema, compression="lz4")
 
     def record(self, unit: Unit, written: WrittenFile, schema: Schema, counts: dict[str, int]) -> None:
         """Write the sidecar that makes a written part a finished one."""

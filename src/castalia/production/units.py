@@ -18,16 +18,19 @@ __all__ = ["Produced", "Task", "Unit", "plan_units"]
 @final
 @dataclass(frozen=True)
 class Unit:
-    """A range of entries of one source, for one draw.
+    """A range of entries of one source, for one draw of one member of an ensemble.
 
     Attributes:
         index: Place of the unit's rows in the output, counted from 0 without gaps.
         key: Hexadecimal digest of the source's content (or of the settings, where events are generated), of the
-            range and of the draw; equal keys mean equal work.
+            range, of the draw and of the member; equal keys mean equal work.
         source: Path of the input file, empty where there is none.
         start: First entry.
         stop: Entry after the last.
         draw: Which of several draws per entry, counted from 0.
+        member: Which member of an ensemble of models, counted from 0.
+        noise_key: The same as ``key`` without the member: random numbers are called after it, so that members differ by
+            their models and not by their dice.
     """
 
     index: int
@@ -36,6 +39,8 @@ class Unit:
     start: int
     stop: int
     draw: int = 0
+    member: int = 0
+    noise_key: str = ""
 
     @property
     def entries(self) -> int:
@@ -81,9 +86,15 @@ class Task(ABC):
 
 
 def plan_units(
-    source_key: str, entries: int, unit_size: int, draws: int = 1, source: str = "", first_index: int = 0
+    source_key: str,
+    entries: int,
+    unit_size: int,
+    draws: int = 1,
+    source: str = "",
+    first_index: int = 0,
+    members: int = 1,
 ) -> tuple[Unit, ...]:
-    """Cut a source into units: range by range, and within a range draw by draw.
+    """Cut a source into units: range by range, within a range draw by draw, and within a draw member by member.
 
     Args:
         source_key: Digest of the input's content, or of the settings where there is no input.
@@ -92,20 +103,23 @@ def plan_units(
         draws: Draws per entry.
         source: Path of the input file.
         first_index: Index of the first unit, to continue after the units of another source.
+        members: Members of an ensemble.
 
     Raises:
         ConfigError: If one of the numbers is below one.
     """
-    for name, number in (("entries", entries), ("unit size", unit_size), ("draws", draws)):
+    for name, number in (("entries", entries), ("unit size", unit_size), ("draws", draws), ("members", members)):
         if number < 1:
             raise ConfigError(f"The number of {name} is {number}{f' for {source}' if source else ''}; give at least 1.")
     ranges = [(start, min(start + unit_size, entries)) for start in range(0, entries, unit_size)]
-    places = [(start, stop, draw) for start, stop in ranges for draw in range(draws)]
-    return tuple(
-        Unit(first_index + number, _key(source_key, start, stop, draw), source, start, stop, draw)
-        for number, (start, stop, draw) in enumerate(places)
-    )
+    places = [(*limits, draw, member) for limits in ranges for draw in range(draws) for member in range(members)]
+    units = []
+    for number, (start, stop, draw, member) in enumerate(places):
+        noise_key = _digest(source_key, start, stop, draw)
+        key = _digest(source_key, start, stop, draw, member) if member else noise_key
+        units.append(Unit(first_index + number, key, source, start, stop, draw, member, noise_key))
+    return tuple(units)
 
 
-def _key(source_key: str, start: int, stop: int, draw: int) -> str:
-    return hashlib.sha256(f"{source_key}\x1f{start}\x1f{stop}\x1f{draw}".encode()).hexdigest()
+def _digest(*parts: object) -> str:
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()

@@ -14,7 +14,6 @@ from contextlib import closing, contextmanager
 from importlib import import_module
 from multiprocessing import active_children, get_context, parent_process
 
-from castalia.data.writers import open_writer
 from castalia.errors import MachineError
 from castalia.production.parts import Parts
 from castalia.production.units import Produced, Task, Unit
@@ -36,7 +35,7 @@ def run_unit(task: Task, unit: Unit, parts: Parts, check: Callable[[], None]) ->
         check: Called between tables; raises to stop.
     """
     counts: Counter[str] = Counter()
-    with open_writer(parts.path(unit), task.schema) as writer:
+    with parts.writer(unit, task.schema) as writer:
         for piece in task.run(unit):
             check()
             produced = piece if isinstance(piece, Produced) else Produced(piece)

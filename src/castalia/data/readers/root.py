@@ -17,6 +17,9 @@ from castalia.errors import DataError
 
 __all__ = ["RootReader"]
 
+_STEP = 65_536
+"""Rows read at once at least: every step costs some time for each branch, however few rows it has."""
+
 _RNTUPLE = "ROOT::RNTuple"
 _NO_RNTUPLE = "RNTuple is not read yet; write a TTree (with uproot: mktree)"
 
@@ -80,7 +83,7 @@ class RootReader(Reader):
         wanted = set(branches.values())
         pieces = self._tree.iterate(
             filter_branch=lambda branch: branch.name in wanted,
-            step_size=chunk,
+            step_size=max(chunk, _STEP),  # the base class cuts to size
             entry_start=start,
             entry_stop=stop,
             library="ak",

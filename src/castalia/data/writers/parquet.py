@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import IO, Any, final
+from pathlib import Path
+from typing import IO, Any, Literal, final
 
 import awkward as ak
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from castalia.data.schema import ColumnSpec
+from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.table import Column, jagged_parts
 from castalia.data.writers.base import Writer
 
@@ -19,13 +20,29 @@ __all__ = ["ParquetWriter"]
 
 @final
 class ParquetWriter(Writer):
-    """A Parquet file; use ``open_writer``."""
+    """A Parquet file; use ``open_writer``.
+
+    Args:
+        path: Where the file shall be.
+        schema: Its columns.
+        compression: ``"zstd"`` for files that are kept, ``"lz4"`` for files that are read once and removed: a third
+            larger, and written and read in half the time.
+    """
+
+    def __init__(self, path: Path, schema: Schema, compression: Literal["zstd", "lz4"] = "zstd") -> None:
+        super().__init__(path, schema)
+        self._compression = compression
 
     def _start(self, file: IO[bytes]) -> None:
         fields = [pa.field(spec.name, _arrow_type(spec), nullable=False) for spec in self.schema.columns]
         self._schema = pa.schema(fields)
         self._parquet: Any = pq.ParquetWriter(
-            file, self._schema, compression="zstd", write_page_checksum=True, store_schema=True, use_dictionary=False
+            file,
+            self._schema,
+            compression=self._compression,
+            write_page_checksum=True,
+            store_schema=True,
+            use_dictionary=False,
         )
 
     def _append(self, columns: Mapping[str, Column]) -> None:

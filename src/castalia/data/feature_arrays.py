@@ -1,0 +1,76 @@
+"""What a model is given of a table: conditions, targets and what belongs to them, one row per event or object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FeatureArrays", "Floats"]
+
+Floats = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True)
+class FeatureArrays:
+    """What a model is given; one row per event, or per object where each is learned by itself.
+
+    Attributes:
+        condition: Shape ``(rows, conditions)``, in physical units, in the order of the layout.
+        target: Shape ``(rows, targets)``, or ``None`` where the table lacks target columns; NaN for lost events.
+        reference: What each target is relative to, shape ``(rows, targets)``; 0 where it is relative to nothing.
+        weight: Event weights, shape ``(rows,)``; 1 where no weight column is declared.
+        row: Row of the table that each row belongs to, shape ``(rows,)``.
+        incomplete: Number of events left out because they have fewer objects than are taken.
+        found: Whether each row's event was reconstructed, shape ``(rows,)``; ``None`` where nothing says so.
+    """
+
+    condition: Floats
+    target: Floats | None
+    reference: Floats
+    weight: Floats
+    row: NDArray[np.int64]
+    incomplete: int
+    found: NDArray[np.bool_] | None = None
+
+    def take(self, rows: NDArray[np.bool_]) -> Self:
+        """Return the rows where the mask ``rows`` is true."""
+        return type(self)(
+            self.condition[rows],
+            None if self.target is None else self.target[rows],
+            self.reference[rows],
+            self.weight[rows],
+            self.row[rows],
+            self.incomplete,
+            None if self.found is None else self.found[rows],
+        )
+
+    @property
+    def reconstructed(self) -> Self:
+        """The rows of reconstructed events; all where nothing says otherwise."""
+        return self if self.found is None else self.take(self.found)
+
+    @classmethod
+    def of_found_and_lost(cls, found: Self, lost: Self, mask: NDArray[np.bool_]) -> Self:
+        """Put the rows of reconstructed and of lost events back into the order of their table.
+
+        Args:
+            found: Rows of the reconstructed events; ``row`` counts these events only.
+            lost: Rows of the lost ones, without targets; ``row`` counts these only.
+            mask: Which events of the table are reconstructed, shape ``(events,)``.
+        """
+        row = np.concatenate([np.flatnonzero(mask)[found.row], np.flatnonzero(~mask)[lost.row]])
+        order = np.argsort(row, kind="stable")
+        nothing = np.full(lost.reference.shape, np.nan)
+        return cls(
+            np.concatenate([found.condition, lost.condition])[order],
+            None if found.target is None else np.concatenate([found.target, nothing])[order],
+            np.concatenate([found.reference, lost.reference])[order],
+            np.concatenate([found.weight, lost.weight])[order],
+            row[order],
+            found.incomplete + lost.incomplete,
+            mask[row[order]],
+        )
