@@ -10,6 +10,7 @@ from scipy.stats import norm
 
 from castalia.metrics.auc import AucEstimate
 from castalia.metrics.correlation import CorrelationCheck
+from castalia.metrics.efficiency import EfficiencyCheck
 from castalia.metrics.location import LocationCheck
 from castalia.metrics.width_ratio import WidthCheck
 
@@ -25,8 +26,9 @@ class Thresholds:
         correlation: Largest difference of a pull correlation.
         auc: Largest conditional two-sample AUC.
         sigmas: Number of standard errors a figure must be beyond its threshold. All bins of widths together are given
-            the false-alarm rate of one such figure.
+            the false-alarm rate of one such figure, and so are all bins of efficiencies.
         location: Largest difference of a mean pull, in units of the width.
+        efficiency: Largest difference of an efficiency.
     """
 
     width: float = 0.02
@@ -34,6 +36,7 @@ class Thresholds:
     auc: float = 0.55
     sigmas: float = 3.0
     location: float = 0.05
+    efficiency: float = 0.02
 
 
 FEWEST_IN_A_BIN = 200
@@ -61,8 +64,9 @@ def judge(
     auc: AucEstimate | None = None,
     locations: Iterable[LocationCheck] = (),
     thresholds: Thresholds = _STANDARD,
+    efficiencies: Iterable[EfficiencyCheck] = (),
 ) -> Gate:
-    """Judge a model by its core widths, locations, correlations and its conditional two-sample test.
+    """Judge a model by its core widths, locations, correlations, its conditional two-sample test and its efficiency.
 
     Bins with fewer than 200 events are not judged, but a gate that could measure no width at all does not pass. A bin
     must miss its threshold by as many errors as keep the false alarms of all judged bins together at those of one
@@ -74,6 +78,7 @@ def judge(
         auc: The conditional two-sample AUC, if it was measured.
         locations: Differences of mean pulls.
         thresholds: What may be missed.
+        efficiencies: Predicted beside counted efficiencies, binned and of all events.
     """
     ratios = list(widths)
     measured = [check for check in ratios if check.measured and (not check.binned or check.events >= FEWEST_IN_A_BIN)]
@@ -99,12 +104,13 @@ def judge(
             f"A classifier that sees the conditions tells generated from target events with an AUC of {auc.value:.4f} "
             f"± {auc.error:.4f}; at most {thresholds.auc:g} is allowed beyond {thresholds.sigmas:g} errors."
         )
+    reasons += _efficiency_reasons(efficiencies, thresholds)
     return Gate(passed=not reasons, reasons=tuple(reasons))
 
 
 def _width_reasons(measured: list[WidthCheck], thresholds: Thresholds) -> list[str]:
     bins = sum(check.binned for check in measured)
-    local = float(norm.isf(norm.sf(thresholds.sigmas) / max(bins, 1)))
+    local = _local(bins, thresholds)
     failing = []
     for check in measured:
         # A ratio's error grows with the ratio: its logarithm keeps low and high ones of poor bins alike.
@@ -113,14 +119,38 @@ def _width_reasons(measured: list[WidthCheck], thresholds: Thresholds) -> list[s
         if deviation - (local if check.binned else thresholds.sigmas) * error > thresholds.width:
             failing.append((deviation / max(error, float(np.finfo(float).tiny)), check))
     failing.sort(key=lambda pair: -pair[0])
-    return [_width_reason(check, thresholds, local, bins) for _, check in failing]
+    return [_width_reason(check, thresholds, bins) for _, check in failing]
 
 
-def _width_reason(check: WidthCheck, thresholds: Thresholds, local: float, bins: int) -> str:
-    beyond = f"{thresholds.sigmas:g} errors"
-    if check.binned:
-        beyond = f"{local:.2g} errors, which for {bins} bins together is {beyond} of one figure"
+def _local(bins: int, thresholds: Thresholds) -> float:
+    """Return how many errors off one of ``bins`` counts, so that all alarm together as often as one figure."""
+    return float(norm.isf(norm.sf(thresholds.sigmas) / max(bins, 1)))
+
+
+def _beyond(binned: bool, bins: int, thresholds: Thresholds) -> str:
+    one = f"{thresholds.sigmas:g} errors"
+    if not binned:
+        return one
+    return f"{_local(bins, thresholds):.2g} errors, which for {bins} bins together is {one} of one figure"
+
+
+def _width_reason(check: WidthCheck, thresholds: Thresholds, bins: int) -> str:
     return (
         f"The core width of {check.target} ({check.where}) is {100 * (check.ratio - 1):+.2f} ± "
-        f"{100 * check.error:.2f} % off the target's; at most {100 * thresholds.width:g} % is allowed beyond {beyond}."
+        f"{100 * check.error:.2f} % off the target's; at most {100 * thresholds.width:g} % is allowed beyond "
+        f"{_beyond(check.binned, bins, thresholds)}."
     )
+
+
+def _efficiency_reasons(checks: Iterable[EfficiencyCheck], thresholds: Thresholds) -> list[str]:
+    judged = [check for check in checks if not check.binned or check.events >= FEWEST_IN_A_BIN]
+    bins = sum(check.binned for check in judged)
+    local = _local(bins, thresholds)
+    return [
+        f"The efficiency ({check.where}) is predicted as {check.predicted:.4f} where {check.counted:.4f} ± "
+        f"{check.error:.4f} of {check.events} events were reconstructed; a difference of at most "
+        f"{thresholds.efficiency:g} is allowed beyond {_beyond(check.binned, bins, thresholds)}."
+        for check in judged
+        if not abs(check.difference) - (local if check.binned else thresholds.sigmas) * check.error
+        <= thresholds.efficiency
+    ]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from castalia import __version__
+from castalia.apps.simulate.efficiency import closure
 from castalia.apps.simulate.events import JudgedEvents
 from castalia.apps.simulate.figures import draw_figures
 from castalia.apps.simulate.inputs import check_rename, common_truth
@@ -22,9 +23,10 @@ from castalia.apps.simulate.results import Systems, diphoton_system, metrics_of
 from castalia.apps.simulate.seen import unseen
 from castalia.apps.simulate.truth import analytic_truth, is_diphoton
 from castalia.data.loading import LoadedArrays, content_keys, load_arrays
-from castalia.data.sidecar import input_sha256
+from castalia.data.usable import UsableFiles, usable_files
 from castalia.errors import DataError, GateError
 from castalia.estimators.base import Estimator
+from castalia.metrics.efficiency import EfficiencyCheck
 from castalia.reports.document import write_report
 from castalia.runs.report_folder import ReportFolder, refuse_report
 
@@ -49,6 +51,7 @@ class EvaluateRequest:
     rename: Mapping[str, str] = field(default_factory=dict)
     tree: str | None = None
     skip_bad: int = 0
+    skip_bad_files: bool = False
     overwrite: bool = False
     dry_run: bool = False
 
@@ -69,14 +72,17 @@ def evaluate(request: EvaluateRequest, progress: StepProgress | None = None) -> 
     model = open_model(request.run)
     refuse_report(request.output, request.overwrite)
     steps.begin("reading")
-    loaded = _load(model, request)
-    events, counts = _judged_events(model, request, loaded)
+    usable = _usable(model, request)
+    request = replace(request, files=usable.paths)
+    loaded = _load(model, request, usable)
+    events, efficiencies, counts = _judged_events(model, request, loaded)
+    counts["skipped_files"] = len(usable.skipped)
     if request.dry_run:
         seconds = START_SECONDS + len(events) / EVENTS_PER_SECOND
         return {"dry_run": True, "test_events": len(events), "estimated_seconds": round(seconds, 1)}, None
-    inputs = {**loaded.hashes, "model": model.sha256}
+    inputs = {**usable.checksums, "model": model.sha256}
     with ReportFolder.create(request.output, "simulate evaluate", inputs, request.seed, request.overwrite) as folder:
-        metrics = _write(folder, model, request, events, counts, tuple(loaded.hashes.values()), steps)
+        metrics = _write(folder, model, request, events, efficiencies, counts, usable, steps)
     seconds = time.monotonic() - started
     gate = metrics["gate"]
     summary = {
@@ -84,6 +90,7 @@ def evaluate(request: EvaluateRequest, progress: StepProgress | None = None) -> 
         **{name: metrics[name] for name in ("kl_per_event", "mean_wasserstein", "two_sample_auc")},
         "largest_width_discrepancy": metrics["resolution"]["largest_discrepancy"],
         "gate": "passed" if gate["passed"] else "failed",
+        "skipped_files": len(usable.skipped),
         "seconds": round(seconds, 2),
     }
     if gate["passed"]:
@@ -92,11 +99,24 @@ def evaluate(request: EvaluateRequest, progress: StepProgress | None = None) -> 
     return summary, GateError(f"{request.run}: the quality gate failed: {gate['reasons'][0]}{more}")
 
 
-def _load(model: ResponseModel, request: EvaluateRequest) -> LoadedArrays:
+def _usable(model: ResponseModel, request: EvaluateRequest) -> UsableFiles:
+    features = model.features
+    check_rename(request.rename, features.columns)
+    return usable_files(
+        request.files,
+        features,
+        features.columns,
+        tree=request.tree or features.data.tree,
+        rename=request.rename,
+        skip_bad=request.skip_bad_files,
+    )
+
+
+def _load(model: ResponseModel, request: EvaluateRequest, usable: UsableFiles) -> LoadedArrays:
     """Load the events to judge on: of files that the run was trained on, those it never saw."""
     record = model.folder.record
     roles = {digest: record.splits.get(name, "split") for name, digest in record.inputs.items()}
-    used = {path: roles.get(input_sha256(path), "test") for path in request.files}
+    used = {path: roles.get(file.sha256, "test") for path, file in usable.files.items()}
     whole = next((path for path, role in used.items() if role in {"train", "validation"}), None)
     if whole is not None:
         raise DataError(f"{whole}: the run learned from all of it; evaluate on its test_files or on other files.")
@@ -105,16 +125,15 @@ def _load(model: ResponseModel, request: EvaluateRequest) -> LoadedArrays:
         raise DataError(f"{divided}: the run was trained on it, but not on the other files; evaluate them separately.")
     features = model.features
     if request.tree is not None:
-        data = model.config.data.model_copy(update={"tree": request.tree})
-        features = type(features)(data, features.objects, features.condition, features.target)
-    check_rename(request.rename, features.columns)
+        features = replace(features, data=model.config.data.model_copy(update={"tree": request.tree}))
     split = "test" if divided is not None else None
     return load_arrays(request.files, features, split, skip_bad=request.skip_bad, rename=request.rename)
 
 
 def _judged_events(
     model: ResponseModel, request: EvaluateRequest, loaded: LoadedArrays
-) -> tuple[JudgedEvents, dict[str, int]]:
+) -> tuple[JudgedEvents, tuple[EfficiencyCheck, ...], dict[str, int]]:
+    """Return the events that the response is judged on, the closure of the efficiency, and counts of all others."""
     arrays, features = loaded.arrays, model.features
     if arrays.target is None:
         raise DataError(f"{request.files[0]}: has no target columns to compare with; give reconstructed events.")
@@ -131,11 +150,16 @@ def _judged_events(
         log.warning("%d of %d events lie outside the training range", counts["outside_training_range"], len(flagged))
     if np.ptp(arrays.weight) > 0:
         log.warning("event weights vary; the response is judged event by event, without them")
+    kept, efficiencies = new, tuple[EfficiencyCheck, ...]()
+    if model.efficiency is not None and arrays.found is not None:
+        efficiencies = closure(model.efficiency, features, arrays.condition[new], arrays.found[new])
+        kept = new & arrays.found
+        counts["lost"] = int(new.sum() - kept.sum())
     events = JudgedEvents(
         features=features,
-        condition=arrays.condition[new],
-        target=arrays.target[new],
-        reference=arrays.reference[new],
+        condition=arrays.condition[kept],
+        target=arrays.target[kept],
+        reference=arrays.reference[kept],
         scales=model.scales,
         truth=analytic_truth(features, common_truth(request.files)),
         bound=_bound(model.estimator, len(features.layout.target)),
@@ -148,7 +172,7 @@ def _judged_events(
             f"{request.files[0]}: only {len(judged)} events are left to judge on (of files that the run was "
             f"trained on, the test split); at least {FEWEST_EVENTS} are needed, so give more events."
         )
-    return judged, counts
+    return judged, efficiencies, counts
 
 
 def _bound(estimator: Estimator, targets: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -165,14 +189,17 @@ def _write(
     model: ResponseModel,
     request: EvaluateRequest,
     events: JudgedEvents,
+    efficiencies: tuple[EfficiencyCheck, ...],
     counts: dict[str, int],
-    checksums: tuple[str, ...],
+    usable: UsableFiles,
     steps: _Steps,
 ) -> dict[str, Any]:
     steps.begin("measuring the truth")
     truths = measure_truth(events)
     steps.begin("judging the model")
-    judged = judge_sampler("response", model.estimator, model.sampler, events, truths, with_power=True)
+    judged = judge_sampler(
+        "response", model.estimator, model.sampler, events, truths, with_power=True, efficiencies=efficiencies
+    )
     steps.begin("judging parametric smearing")
     rival = judge_sampler("rival", model.rival, model.rival_sampler, events, truths, with_power=False)
     systems = None
@@ -182,7 +209,7 @@ def _write(
         )
     metrics = metrics_of(events, judged, rival, systems, counts)
     folder.write_metrics(metrics)
-    folder.note({"gate": "passed" if judged.gate.passed else "failed"})
+    folder.note({"gate": "passed" if judged.gate.passed else "failed", "skipped_files": {**usable.skipped}})
     steps.begin("drawing figures")
     figures = draw_figures(folder.figures, model, events, judged, rival, systems)
     provenance = {
@@ -192,7 +219,8 @@ def _write(
         "model": model.sha256,
         "estimator": type(model.estimator).__name__,
         "seed": request.seed,
-        "files": {str(path): digest for path, digest in zip(request.files, checksums, strict=True)},
+        "files": usable.checksums,
+        **({"skipped files": dict(usable.skipped)} if usable.skipped else {}),
         "rename": dict(request.rename),
         "training": model.config.training.model_dump(mode="json", exclude_none=True),
         "test events": {"judged": len(events), **counts},

@@ -16,6 +16,7 @@ from castalia.apps.simulate.results import MASS_WINDOW, Systems
 from castalia.apps.simulate.validation import VALIDATION_EVENTS
 from castalia.metrics.moments import Moments
 from castalia.plots.correlation import correlation_figure
+from castalia.plots.efficiency import EfficiencyPanel, efficiency_grid
 from castalia.plots.export import Figure, save
 from castalia.plots.history import history_figure
 from castalia.plots.ratio import RatioPanel, Sample, ratio_grid, ratio_histogram
@@ -49,6 +50,10 @@ WORDS = {  # caption, and the same for those who do not see the figure
         "Diphoton mass with ratio panel",
     ),
     "pt": ("Transverse momentum of the photon pair.", "Diphoton transverse momentum with ratio panel"),
+    "efficiency": (
+        "Efficiency, predicted and counted; bars and bands are the errors of the counted fraction.",
+        "Efficiency against each condition with ratio panels",
+    ),
     "correlation": ("Correlations of the pulls.", "Correlation matrices of target and model, and their difference"),
 }
 Floats = NDArray[np.float64]
@@ -81,6 +86,8 @@ def draw_figures(
     figures["response_tails"] = response_figure(responses, log=True)
     if systems is not None:
         figures["mass"], figures["pt"] = ratio_histogram(_mass(systems)), ratio_histogram(_pt(systems))
+    if any(check.binned for check in judged.efficiencies):
+        figures["efficiency"] = _efficiencies(events, judged)
     if len(events.names) > 1:
         figures["correlation"] = _correlations(events, judged)
     return {name: FigureItem(save(figure, folder, name)[0], *WORDS[name]) for name, figure in figures.items()}
@@ -91,6 +98,18 @@ def _correlations(events: JudgedEvents, judged: Judgement) -> Figure:
     mine, true = judged.correlation, judged.true_correlation
     error = np.hypot(mine.error, true.error)
     return correlation_figure(labels, true.value, mine.value, error=error, names=("Target", "Model"))
+
+
+def _efficiencies(events: JudgedEvents, judged: Judgement) -> Figure:
+    panels = []
+    for variable in events.features.layout.condition:
+        checks = [check for check in judged.efficiencies if check.variable == variable.name]
+        if checks:
+            numbers = np.array([(check.counted, check.error, check.predicted) for check in checks])
+            edges = np.array([*(check.low for check in checks), checks[-1].high])
+            label = _label(variable.group, variable.object_index)
+            panels.append(EfficiencyPanel(label, variable.unit, edges, *numbers.T))
+    return efficiency_grid(panels)
 
 
 def _history(model: ResponseModel, judged: Judgement) -> Figure | None:

@@ -11,9 +11,9 @@ import numpy as np
 from castalia.apps.simulate.config import SimulateConfig
 from castalia.data.features import FeatureArrays, Features
 from castalia.data.loading import LoadedArrays, SplitSource, load_arrays, split_sources
-from castalia.data.readers import open_reader
 from castalia.data.schema import Schema
-from castalia.data.sidecar import Truth, input_sha256, read_sidecar
+from castalia.data.sidecar import Truth, read_sidecar
+from castalia.data.usable import usable_files
 from castalia.errors import ConfigError
 
 __all__ = ["Inputs", "check_rename", "common_truth", "condition_ranges", "open_inputs", "schema_with_ranges"]
@@ -28,12 +28,14 @@ class Inputs:
         sources: Files and selection by split.
         checksums: SHA-256 by file name.
         entries: Events in the training files.
+        skipped: Why files were left out, by their names.
     """
 
     features: Features
     sources: Mapping[str, SplitSource]
     checksums: Mapping[str, str]
     entries: int
+    skipped: Mapping[str, str]
 
     @property
     def splits(self) -> dict[str, str]:
@@ -59,8 +61,12 @@ class Inputs:
         return load_arrays(source.paths, self.features, source.select, skip_bad=skip_bad)
 
 
-def open_inputs(config: SimulateConfig) -> Inputs:
+def open_inputs(config: SimulateConfig, skip_bad_files: bool = False) -> Inputs:
     """Find and check the files of a configuration.
+
+    Args:
+        config: The configuration.
+        skip_bad_files: Leave out files that cannot be used, and say why.
 
     Raises:
         DataError: If a pattern matches nothing, a column is absent, or a file cannot be opened or is not what
@@ -68,15 +74,15 @@ def open_inputs(config: SimulateConfig) -> Inputs:
     """
     features = config.features()
     sources = split_sources(config.data, Path())
-    checksums: dict[str, str] = {}
-    entries: dict[Path, int] = {}
-    for path in dict.fromkeys(path for source in sources.values() for path in source.paths):
-        checksums[str(path)] = input_sha256(path)
-        with open_reader(path, config.data.tree) as reader:
-            columns = features.readable(features.columns, reader.columns(), str(path))
-            next(reader.iterate(columns, 1, 0, 1))
-            entries[path] = reader.count()
-    return Inputs(features, sources, checksums, sum(entries[path] for path in sources["train"].paths))
+    paths = tuple(dict.fromkeys(path for source in sources.values() for path in source.paths))
+    found = usable_files(paths, features, features.columns, tree=config.data.tree, skip_bad=skip_bad_files)
+    if found.skipped:
+        sources = {
+            split: SplitSource(tuple(path for path in source.paths if path in found.files), source.select)
+            for split, source in sources.items()
+        }
+    entries = sum(found.files[path].entries for path in sources["train"].paths)
+    return Inputs(features, sources, found.checksums, entries, found.skipped)
 
 
 def check_rename(rename: Mapping[str, str], columns: Sequence[str]) -> None:
@@ -100,8 +106,9 @@ def schema_with_ranges(features: Features, arrays: FeatureArrays) -> Schema:
 
     for i, variable in enumerate(features.layout.condition):
         take(features.condition[variable.group].column, arrays.condition[:, i])
-    if arrays.target is not None:
-        reconstructed = features.reconstructed(arrays.reference, arrays.target)
+    learned = arrays.reconstructed
+    if learned.target is not None:
+        reconstructed = features.reconstructed(learned.reference, learned.target)
         for i, variable in enumerate(features.layout.target):
             take(features.target[variable.group].column, reconstructed[:, i])
     columns = features.input_schema.columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from castalia.estimators.base import Density, Estimator, Sampler
 from castalia.metrics.auc import AucEstimate
 from castalia.metrics.correlation import CorrelationCheck, CorrelationMatrix, correlation_checks, correlation_matrix
 from castalia.metrics.density import Divergence, exact_auc, kl_per_event
+from castalia.metrics.efficiency import EfficiencyCheck
 from castalia.metrics.floors import FlooredDistance, floored_mean_wasserstein
 from castalia.metrics.gate import Gate, judge
 from castalia.metrics.location import LocationCheck, location_checks
@@ -89,6 +91,7 @@ class Judgement:
         correlation: Correlations of the generated pulls.
         true_correlation: Correlations of the true pulls.
         correlations: The same beside the truth's, pair by pair.
+        efficiencies: Closure of the efficiency; empty where there is none.
         gate: The verdict.
     """
 
@@ -104,6 +107,7 @@ class Judgement:
     correlation: CorrelationMatrix
     true_correlation: CorrelationMatrix
     correlations: tuple[CorrelationCheck, ...]
+    efficiencies: tuple[EfficiencyCheck, ...]
     gate: Gate
 
 
@@ -129,7 +133,14 @@ def measure_truth(events: JudgedEvents) -> Truths:
 
 
 def judge_sampler(
-    name: str, estimator: Estimator, sampler: Sampler, events: JudgedEvents, truths: Truths, *, with_power: bool
+    name: str,
+    estimator: Estimator,
+    sampler: Sampler,
+    events: JudgedEvents,
+    truths: Truths,
+    *,
+    with_power: bool,
+    efficiencies: Sequence[EfficiencyCheck] = (),
 ) -> Judgement:
     """Draw from a sampler and measure everything.
 
@@ -140,6 +151,7 @@ def judge_sampler(
         events: The test events.
         truths: What was measured of them.
         with_power: Measure the two-sample test's power and control as well.
+        efficiencies: Closure of the efficiency that belongs to the response, for the verdict.
     """
     replicas = _draw_replicas(name, sampler, events)
     redraw = None if events.truth is None else events.redraw
@@ -176,7 +188,8 @@ def judge_sampler(
         correlation=correlation,
         true_correlation=truths.correlation,
         correlations=correlations,
-        gate=judge([*checks, *inclusive], correlations, auc, locations),
+        efficiencies=tuple(efficiencies),
+        gate=judge([*checks, *inclusive], correlations, auc, locations, efficiencies=efficiencies),
     )
 
 

@@ -12,11 +12,12 @@ from castalia.apps.simulate.config import SimulateConfig, parse_config
 from castalia.data.features import Features
 from castalia.errors import ModelError
 from castalia.estimators.base import Estimator, Sampler
+from castalia.estimators.efficiency import EfficiencyModel
 from castalia.estimators.storage import load_model, model_hash
 from castalia.metrics.support import ConditionRanges, outside
 from castalia.runs.folder import RunFolder
 
-__all__ = ["ResponseModel", "open_model"]
+__all__ = ["ResponseModel", "open_model", "sampler_of"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class ResponseModel:
         features: How tables become its arrays.
         estimator: The trained model.
         rival: The parametric smearing fitted to the same events.
+        efficiency: The probability of being reconstructed; ``None`` where the run has no ``[efficiency]``.
         ranges: Lowest and highest training value of each condition.
         scales: Length of each target's Wasserstein distances: the declared scale or the training width.
         sha256: Hash of the saved model.
@@ -39,6 +41,7 @@ class ResponseModel:
     features: Features
     estimator: Estimator
     rival: Estimator
+    efficiency: EfficiencyModel | None
     ranges: ConditionRanges
     scales: NDArray[np.float64]
     sha256: str
@@ -50,22 +53,38 @@ class ResponseModel:
         Raises:
             ModelError: If the estimator cannot sample.
         """
-        return _sampler(self.estimator, self.folder.path)
+        return sampler_of(self.estimator, self.folder.path)
 
     @property
     def rival_sampler(self) -> Sampler:
         """The rival as a sampler."""
-        return _sampler(self.rival, self.folder.path)
+        return sampler_of(self.rival, self.folder.path)
 
     def outside(self, condition: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Flag conditions outside the range of the training events, shape ``(rows,)``."""
         return outside(condition, self.ranges)
 
 
-def _sampler(estimator: Estimator, path: Path) -> Sampler:
+def sampler_of(estimator: Estimator, path: Path) -> Sampler:
+    """Return the model of the run folder ``path`` as a sampler.
+
+    Raises:
+        ModelError: If it cannot sample.
+    """
     if not isinstance(estimator, Sampler):
         raise ModelError(f"{path}: its estimator {type(estimator).__name__} cannot sample; train one that can.")
     return estimator
+
+
+def _efficiency(folder: RunFolder) -> EfficiencyModel:
+    if not (folder.models / "efficiency").is_dir():
+        raise ModelError(
+            f"{folder.path}: has no trained efficiency yet; finish it with `castalia simulate train … --resume`."
+        )
+    model = load_model(folder.models / "efficiency").estimator
+    if not isinstance(model, EfficiencyModel):
+        raise ModelError(f"{folder.models / 'efficiency'}: is a {type(model).__name__}; train the run again.")
+    return model
 
 
 def open_model(path: Path) -> ResponseModel:
@@ -92,6 +111,7 @@ def open_model(path: Path) -> ResponseModel:
         features,
         response.estimator.eval(),
         rival.estimator.eval(),
+        None if config.efficiency is None else _efficiency(folder),
         ConditionRanges(*np.array([ranges[name] for name in names], dtype=np.float64).T),
         np.array(response.extra["target_scales"], dtype=np.float64),
         model_hash(folder.models / "response"),

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from scipy.stats import chi2 as chi2_distribution
+
 from castalia.apps.simulate.events import JudgedEvents
 from castalia.apps.simulate.judging import Judgement
 from castalia.apps.simulate.results import Systems
+from castalia.metrics.efficiency import closure_chi2
 from castalia.reports.document import FigureItem, Headline, Report, Section, Verdict
 from castalia.reports.tables import Cell, TableItem, cell, measured
 
@@ -40,6 +43,8 @@ def page_of(
     sections = [_summary(model, rival), _resolution(model, rival, figures)]
     if systems is not None:
         sections.append(_pair(systems, figures))
+    if model.efficiencies:
+        sections.append(_efficiency(model, figures))
     sections += [
         _distributions(figures),
         _correlation(model, rival, figures),
@@ -198,6 +203,27 @@ def _pair(systems: Systems, figures: Mapping[str, FigureItem]) -> Section:
         "The photon pair",
         figures=_take(figures, "mass", "pt"),
         tables=(TableItem("Moments of the diphoton system", header, tuple(rows), note),),
+    )
+
+
+def _efficiency(model: Judgement, figures: Mapping[str, FigureItem]) -> Section:
+    whole = tuple(
+        (measured(check.predicted), measured(check.counted, check.error), cell(check.events))
+        for check in model.efficiencies
+        if not check.binned
+    )
+    rows = tuple(
+        (Cell(name), measured(chi2), cell(bins), measured(float(chi2_distribution.sf(chi2, bins))))
+        for name, (chi2, bins) in closure_chi2(model.efficiencies).items()
+    )
+    note = "Predicted against counted events in bins of equal population; the errors are those of the prediction."
+    return Section(
+        "Efficiency",
+        figures=_take(figures, "efficiency"),
+        tables=(
+            TableItem("Efficiency of all events", ("predicted", "counted", "events"), whole),
+            TableItem("Closure in bins of the conditions", ("condition", "χ²", "bins", "p-value"), rows, note),
+        ),
     )
 
 

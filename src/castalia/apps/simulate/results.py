@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from castalia.apps.simulate.events import JudgedEvents
 from castalia.apps.simulate.judging import Judgement
 from castalia.metrics.correlation import largest_difference
+from castalia.metrics.efficiency import EfficiencyCheck, closure_chi2
 from castalia.metrics.gate import Thresholds
 from castalia.metrics.moments import Moments, window_moments
 from castalia.metrics.width_ratio import LargestDiscrepancy, largest_discrepancy
@@ -86,12 +87,26 @@ def metrics_of(
         "events": {"judged": len(events), "outside_model_support": events.left_out, **counts},
         **_numbers(model, events),
         "diphoton": diphoton,
+        "efficiency": _efficiency(model.efficiencies),
         "rival": _numbers(rival, events),
         "gate": {
             "passed": model.gate.passed,
             "reasons": list(model.gate.reasons),
             "thresholds": asdict(Thresholds()),
         },
+    }
+
+
+def _efficiency(checks: tuple[EfficiencyCheck, ...]) -> dict[str, Any] | None:
+    if not checks:
+        return None
+    whole = next(check for check in checks if not check.binned)
+    return {
+        "predicted": whole.predicted,
+        "counted": whole.counted,
+        "counted_error": whole.error,
+        "closure": {name: {"chi2": chi2, "ndf": bins} for name, (chi2, bins) in closure_chi2(checks).items()},
+        "bins": [asdict(check) for check in checks if check.binned],
     }
 
 

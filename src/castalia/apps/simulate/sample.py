@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -12,19 +12,24 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from castalia import __version__
+from castalia.apps.simulate.efficiency import PROBABILITY, probabilities
 from castalia.apps.simulate.inputs import check_rename
-from castalia.apps.simulate.model import ResponseModel, open_model
+from castalia.apps.simulate.members import load_member, member_hashes
+from castalia.apps.simulate.model import ResponseModel, open_model, sampler_of
 from castalia.apps.simulate.validation import draw
 from castalia.data.checks import BadRowPolicy, check_table
 from castalia.data.loading import distinct_contents
 from castalia.data.readers import open_reader
 from castalia.data.schema import ColumnSpec, Schema
-from castalia.data.sidecar import input_sha256
 from castalia.data.table import Table
+from castalia.data.usable import UsableFiles, usable_files
 from castalia.errors import ConfigError, DataError
 from castalia.estimators.arrays import events_from_array
+from castalia.estimators.base import Sampler
+from castalia.estimators.storage import model_hash
 from castalia.production.pool import produce
 from castalia.production.units import Produced, Task, Unit, plan_units
 from castalia.rng import Stream
@@ -45,11 +50,13 @@ class SampleRequest:
     files: tuple[Path, ...]
     output: Path
     draws: int = 1
+    members: bool = False
     seed: int = 1
     workers: int = 1
     rename: Mapping[str, str] = field(default_factory=dict)
     tree: str | None = None
     skip_bad: int = 0
+    skip_bad_files: bool = False
     strict: bool = False
     resume: bool = False
     overwrite: bool = False
@@ -80,7 +87,6 @@ class SampleTask(Task):
         model = _opened(str(self.request.run), self.request.run.stat().st_mtime_ns)
         schema = model.features.input_schema
         policy = BadRowPolicy(self.request.skip_bad)
-        stream = Stream(self.request.seed, "response draws", unit.key)
         tree = self.request.tree or model.config.data.tree
         with open_reader(Path(unit.source), tree, self.request.rename) as reader:
             row = unit.start
@@ -89,15 +95,13 @@ class SampleTask(Task):
                 rows = np.arange(row, row + len(table))
                 row += len(table)
                 good = policy.keep(check_table(table, schema, unit.source, int(rows[0])))
-                produced = self._sample(model, table.take(good), rows[good], unit, stream.at(number))
+                produced = self._sample(model, table.take(good), rows[good], unit, number)
                 counts = {"read": len(table), "skipped": int((~good).sum()), **produced.counts}
-                # An event is read once for each draw, but it is one event.
-                yield Produced(produced.table, counts if unit.draw == 0 else {})
+                # An event is read once for each draw and member, but it is one event.
+                yield Produced(produced.table, counts if unit.draw == unit.member == 0 else {})
 
-    def _sample(
-        self, model: ResponseModel, table: Table, rows: NDArray[np.int64], unit: Unit, rng: np.random.Generator
-    ) -> Produced:
-        """Sample usable events; ``rows`` are their positions in the file."""
+    def _sample(self, model: ResponseModel, table: Table, rows: NDArray[np.int64], unit: Unit, batch: int) -> Produced:
+        """Sample the usable events of a batch; ``rows`` are their positions in the file."""
         arrays = model.features.arrays(table)
         flagged = model.outside(arrays.condition)
         if self.request.strict and flagged.any():
@@ -107,18 +111,36 @@ class SampleTask(Task):
                 "is outside the training range; leave such rows out, train on a wider sample, or sample "
                 "without --strict to have them flagged."
             )
-        target = draw(model.sampler, events_from_array(arrays.condition), rng)
+        sampler = _sampler(str(self.request.run), self.request.run.stat().st_mtime_ns, unit.member)
+        rng = Stream(self.request.seed, "response draws", unit.noise_key).at(batch)
+        target = draw(sampler, events_from_array(arrays.condition), rng)
+        extra: dict[str, NDArray[Any]] = {}
+        counts: dict[str, int] = {}
+        if model.efficiency is not None and model.config.efficiency is not None:
+            extra[PROBABILITY] = probability = probabilities(model.efficiency, arrays.condition)
+            chance = Stream(self.request.seed, "reconstruction draws", unit.noise_key).at(batch)
+            extra[model.config.efficiency.column] = found = chance.random(len(probability)) < probability
+            target[~found] = np.nan  # the event stays, so that the acceptance can be computed from the output
+            counts["reconstructed"] = int(found.sum())
         output = model.features.outputs(table, arrays, target)
         marked = np.zeros(len(table), dtype=bool)
         np.logical_or.at(marked, arrays.row, flagged)
         # Events without enough objects are gone from the output, except where each object stands for itself.
         kept = np.arange(len(table)) if len(output) == len(table) else np.unique(arrays.row)
-        extra: dict[str, NDArray[Any]] = {"out_of_support": marked[kept]}
-        if self.request.draws > 1:
+        extra["out_of_support"] = marked[kept]
+        if self.request.draws > 1 or self.request.members:
             extra["event_index"] = self.first_event[unit.source] + rows[kept]
             extra["replica"] = np.full(len(output), unit.draw, dtype=np.int32)
-        counts = {"incomplete": arrays.incomplete, "flagged": int(marked.sum())}
+        if self.request.members:
+            extra["member"] = np.full(len(output), unit.member, dtype=np.int32)
+        counts |= {"incomplete": arrays.incomplete, "flagged": int(marked.sum())}
         return Produced(output.with_columns(extra), counts)
+
+
+@lru_cache(maxsize=99)  # as many members as there can be: units alternate between them
+def _sampler(path: str, changed: int, member: int) -> Sampler:
+    model = _opened(path, changed)
+    return model.sampler if member == 0 else sampler_of(load_member(model.folder.models, member), Path(path))
 
 
 @lru_cache(maxsize=1)
@@ -140,7 +162,7 @@ class _Plan:
 
     units: tuple[Unit, ...]
     first_event: dict[str, int]
-    checksums: dict[str, str]
+    inputs: UsableFiles
     schema: Schema
     entries: int
 
@@ -148,27 +170,33 @@ class _Plan:
 def _plan(request: SampleRequest, model: ResponseModel) -> _Plan:
     units: list[Unit] = []
     first_event: dict[str, int] = {}
-    checksums: dict[str, str] = {}
-    schemas: list[Schema] = []
+    schemas: dict[Path, Schema] = {}
     entries = 0
-    check_rename(request.rename, model.features.columns_to_sample)
+    columns = model.features.columns_to_sample
+    check_rename(request.rename, columns)
     tree = request.tree or model.config.data.tree
-    for path in request.files:
-        checksums[str(path)] = digest = input_sha256(path)
-        with open_reader(path, tree, request.rename) as reader:
-            stored, count = reader.columns(), reader.count()
-            columns = model.features.readable(model.features.columns_to_sample, stored, str(path))
-            next(reader.iterate(columns, 1, 0, 1))
-            schemas.append(model.features.output_schema({name: stored[name] for name in columns}))
+    inputs = usable_files(
+        request.files, model.features, columns, tree=tree, rename=request.rename, skip_bad=request.skip_bad_files
+    )
+    for path, file in inputs.files.items():
+        schemas[path] = model.features.output_schema(file.columns)
         first_event[str(path)] = entries
-        entries += count
-        source = f"{digest} {tree or ''}"
-        units += plan_units(source, count, UNIT_EVENTS, request.draws, source=str(path), first_index=len(units))
-    distinct_contents({Path(name): digest for name, digest in checksums.items()})
-    other = next((path for path, schema in zip(request.files, schemas, strict=True) if schema != schemas[0]), None)
+        entries += file.entries
+        units += plan_units(
+            f"{file.sha256} {tree or ''}",
+            file.entries,
+            UNIT_EVENTS,
+            request.draws,
+            source=str(path),
+            first_index=len(units),
+            members=model.config.model.members if request.members else 1,
+        )
+    distinct_contents({path: file.sha256 for path, file in inputs.files.items()})
+    first = inputs.paths[0]
+    other = next((path for path, schema in schemas.items() if schema != schemas[first]), None)
     if other is not None:
-        raise DataError(f"{other}: has other columns or types than {request.files[0]}; sample the two separately.")
-    return _Plan(tuple(units), first_event, checksums, schemas[0], entries)
+        raise DataError(f"{other}: has other columns or types than {first}; sample the two separately.")
+    return _Plan(tuple(units), first_event, inputs, schemas[first], entries)
 
 
 def sample(
@@ -177,7 +205,9 @@ def sample(
     """Sample the model for every event of the files and write one output file with its sidecar.
 
     Identifiers, weights and the truth pass through; ``out_of_support`` flags conditions outside the training range.
-    With ``draws > 1`` the output holds every draw, with ``event_index`` (position in the input) and ``replica``.
+    With ``draws > 1`` the output holds every draw, with ``event_index`` (position in the input) and ``replica``; with
+    ``members`` it holds every draw of every member of the ensemble, told apart by ``member``, from the same base noise.
+    A run with an efficiency adds its probability and whether the event was reconstructed; lost events stay, with NaN.
 
     Returns:
         Summary with the output's name, counts, content hash and rate.
@@ -185,16 +215,18 @@ def sample(
     Raises:
         ConfigError: If the output exists and is not to be replaced.
         DataError: If a file, column or row cannot be used, or ``strict`` meets a flagged row.
-        ModelError: If the run folder holds no usable model.
+        ModelError: If the run folder holds no usable model, or no members where they are wanted.
     """
     started = time.monotonic()
     if request.output.resolve() in {path.resolve() for path in request.files}:
         raise ConfigError(f"{request.output}: is one of the inputs; write the sampled events to another file.")
     model = open_model(request.run)
+    number = model.config.model.members
+    members = member_hashes(request.run, model.folder.models, number) if request.members else ()
     plan = _plan(request, model)
-    task = SampleTask(request, plan.first_event, _with_flags(plan.schema, request.draws))
+    task = SampleTask(request, plan.first_event, _with_flags(plan.schema, request, model))
     if request.dry_run:
-        return _estimate(task, plan.units[0], plan.entries)
+        return _estimate(task, plan.units[0], plan.entries * max(len(members), 1))
     produced = produce(
         task,
         plan.units,
@@ -202,19 +234,7 @@ def sample(
         workers=request.workers,
         resume=request.resume,
         overwrite=request.overwrite,
-        provenance={
-            "castalia": __version__,
-            "command": "simulate sample",
-            "seed": request.seed,
-            "draws": request.draws,
-            "model": model.sha256,
-            "rename": {**request.rename},
-            "tree": request.tree or model.config.data.tree,
-            "skip_bad": request.skip_bad,
-            "strict": request.strict,
-            "inputs": {**plan.checksums},
-            "configuration": model.config.model_dump(mode="json", exclude_none=True),
-        },
+        provenance=_provenance(request, model, members, plan),
         accept=lambda counts: _accept(counts, request),
         progress=progress,
     )
@@ -226,9 +246,32 @@ def sample(
         "output": str(request.output),
         "events": produced.entries,
         **produced.counts,
+        "skipped_files": len(plan.inputs.skipped),
         "sha256": produced.sha256,
         "seconds": round(seconds, 2),
         "events_per_second": round(produced.entries / seconds),
+    }
+
+
+def _provenance(
+    request: SampleRequest, model: ResponseModel, members: Sequence[str], plan: _Plan
+) -> dict[str, JsonValue]:
+    """Return what the rows depend on, for the sidecar."""
+    return {
+        "castalia": __version__,
+        "command": "simulate sample",
+        "seed": request.seed,
+        "draws": request.draws,
+        "model": model.sha256,
+        **({"members": [*members]} if members else {}),
+        **({"efficiency": model_hash(model.folder.models / "efficiency")} if model.efficiency else {}),
+        "rename": {**request.rename},
+        "tree": request.tree or model.config.data.tree,
+        "skip_bad": request.skip_bad,
+        "strict": request.strict,
+        "inputs": {**plan.inputs.checksums},
+        **({"skipped_files": {**plan.inputs.skipped}} if plan.inputs.skipped else {}),
+        "configuration": model.config.model_dump(mode="json", exclude_none=True),
     }
 
 
@@ -241,14 +284,21 @@ def _accept(counts: Mapping[str, int], request: SampleRequest) -> None:
         )
 
 
-def _with_flags(schema: Schema, draws: int) -> Schema:
-    schema = schema.with_columns(ColumnSpec(name="out_of_support", dtype="bool", role="selection"))
-    if draws == 1:
-        return schema
-    return schema.with_columns(
-        ColumnSpec(name="event_index", dtype="int64", role="identifier"),
-        ColumnSpec(name="replica", dtype="int32", role="identifier"),
-    )
+def _with_flags(schema: Schema, request: SampleRequest, model: ResponseModel) -> Schema:
+    flags = []
+    if model.config.efficiency is not None:
+        flags.append(ColumnSpec(name=PROBABILITY, dtype="float64", role="parameter", range=(0.0, 1.0)))
+        flags.append(ColumnSpec(name=model.config.efficiency.column, dtype="bool", role="selection"))
+    flags.append(ColumnSpec(name="out_of_support", dtype="bool", role="selection"))
+    if request.draws > 1 or request.members:
+        flags.append(ColumnSpec(name="event_index", dtype="int64", role="identifier"))
+        flags.append(ColumnSpec(name="replica", dtype="int32", role="identifier"))
+    if request.members:
+        flags.append(ColumnSpec(name="member", dtype="int32", role="identifier"))
+    taken = next((spec.name for spec in flags if spec.name in schema.names), None)
+    if taken is not None:
+        raise ConfigError(f"{request.run}: writes a column '{taken}' of its own; give that of the input another name.")
+    return schema.with_columns(*flags)
 
 
 def _estimate(task: SampleTask, unit: Unit, entries: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Training of a response model: files to a run folder that holds the model, its rival and all that made them."""
+"""Training of a response model: files to a run folder that holds the model, its companions and all that made them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from castalia import __version__
 from castalia.apps.simulate.config import SimulateConfig, load_config, parse_config
+from castalia.apps.simulate.efficiency import check_found, efficiency_batch, efficiency_layout, efficiency_training
 from castalia.apps.simulate.inputs import Inputs, condition_ranges, open_inputs, schema_with_ranges
+from castalia.apps.simulate.members import bootstrap, member_config, member_name
 from castalia.apps.simulate.seen import save_seen
 from castalia.apps.simulate.validation import ValidationMetrics, target_scales
 from castalia.data.layout import Layout
@@ -48,10 +50,11 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     skip_bad: int = 0,
+    skip_bad_files: bool = False,
     dry_run: bool = False,
     progress: StepProgress | None = None,
 ) -> dict[str, Any]:
-    """Train the configured response model and the parametric-smearing rival.
+    """Train the configured response model, its members and efficiency, and the parametric-smearing rival.
 
     Only events of the training split are learned from, those of the validation split choose the best epoch, and
     those of the test split are never read beyond their identifiers.
@@ -63,6 +66,7 @@ def train(
         resume: Go on from the last checkpoint of ``run_path``; bit-identical to never having stopped.
         overwrite: Replace an existing run folder.
         skip_bad: Number of unusable rows to leave out and count.
+        skip_bad_files: Leave out whole files that cannot be used, and record them.
         dry_run: Check the inputs, time one batch, write nothing.
         progress: Called with steps done, steps in all, seconds left and a short text.
 
@@ -77,7 +81,7 @@ def train(
     """
     started = time.monotonic()
     config = load_config(config_path, seed)
-    inputs = open_inputs(config)
+    inputs = open_inputs(config, skip_bad_files)
     if dry_run:
         return _estimate(config, inputs, skip_bad)
     refuse_busy(run_path)
@@ -87,9 +91,10 @@ def train(
     prepared = _prepare(config, inputs, skip_bad)
     folder = _open_folder(config, inputs, prepared.schema, run_path, resume, overwrite)
     with folder.lock(), folder.logging():
-        result = _fit(config, prepared, folder, resume, progress)
+        result = _fit_all(config, prepared, folder, resume, progress)
         counts = prepared.counts
-        folder.finish({"best_epoch": result.best_epoch, "best_value": result.best_value, **counts})
+        best = {"best_epoch": result.best_epoch, "best_value": result.best_value}
+        folder.finish({**best, **counts, "skipped_files": {**inputs.skipped}})
     return {
         "run": str(run_path),
         "model": model_hash(folder.models / "response"),
@@ -97,6 +102,7 @@ def train(
         "best_value": result.best_value,
         "epochs": result.epochs,
         **counts,
+        "skipped_files": len(inputs.skipped),
         "seconds": round(time.monotonic() - started, 2),
     }
 
@@ -125,18 +131,22 @@ def _open_folder(
     changed = [name for name, digest in inputs.checksums.items() if digest not in known]
     if changed:
         raise DataError(f"{changed[0]}: has changed since {path} was started; restore the file or train anew.")
+    lost = [name for name, digest in folder.record.inputs.items() if digest not in inputs.checksums.values()]
+    if lost:
+        raise DataError(f"{lost[0]}: {path} was started with it, and now it cannot be used; restore it or train anew.")
     return folder
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What is trained, on what."""
+    """What is trained, on what; ``found`` tells the training and validation events reconstructed and lost apart."""
 
     estimator: Estimator
     rival: Estimator
     layout: Layout
     training: Batch
     validation: Batch
+    found: tuple[Batch | None, Batch | None]
     schema: Schema
     seen: NDArray[np.uint64]
     extra: dict[str, Any]
@@ -148,6 +158,8 @@ def _prepare(config: SimulateConfig, inputs: Inputs, skip_bad: int) -> _Prepared
     name, options = config.model.resolve()
     estimator = build(name, options, layout, config.training.seed)
     training, validation = inputs.load("train", skip_bad), inputs.load("validation", skip_bad)
+    if config.efficiency is not None and training.arrays.found is not None:
+        check_found(training.arrays.found, config.efficiency.column, tuple(training.hashes))
     every = _batch(training)
     if not config.training.positive_reweighting:
         check_weights(every, "training")
@@ -162,6 +174,7 @@ def _prepare(config: SimulateConfig, inputs: Inputs, skip_bad: int) -> _Prepared
         layout=layout,
         training=kept,
         validation=valid,
+        found=(efficiency_batch(training.arrays), efficiency_batch(validation.arrays)),
         schema=schema_with_ranges(inputs.features, training.arrays),
         seen=np.concatenate([content_keys(training.arrays), content_keys(validation.arrays)]),
         extra={
@@ -179,31 +192,95 @@ def _prepare(config: SimulateConfig, inputs: Inputs, skip_bad: int) -> _Prepared
     )
 
 
-def _fit(
+def _fit_all(
     config: SimulateConfig, prepared: _Prepared, folder: RunFolder, resume: bool, progress: StepProgress | None
 ) -> FitResult:
+    """Train every model of the run one after the other; what an earlier session has finished takes no time."""
     # The rival is measured, not optimised: only the treatment of weights applies to it.
     fit(prepared.rival, prepared.training, None, config.training.model_copy(update={"metric": "loss"}))
     save_model(folder.models / "rival", prepared.rival, prepared.layout, prepared.extra)
-    result = fit(
-        prepared.estimator,
-        prepared.training,
-        prepared.validation,
-        config.training,
-        state=folder.state,
-        history=folder.history,
-        resume=resume,
-        metrics=ValidationMetrics.of(prepared.layout, prepared.validation, config.training.seed),
-        progress=_reporter(progress),
-        names=([v.name for v in prepared.layout.condition], [v.name for v in prepared.layout.target]),
-    )
-    save_seen(folder.models / "response", prepared.seen)
-    save_model(folder.models / "response", prepared.estimator, prepared.layout, prepared.extra)
+    members = config.model.members
+    models = members + (config.efficiency is not None)
+    result = _fit_member(config, prepared, folder, 0, resume, _reporter(progress, 0, models))
+    for member in range(1, members):
+        log.info("training member %d of %d", member, members - 1)
+        _fit_member(config, prepared, folder, member, resume, _reporter(progress, member, models))
+    if config.efficiency is not None:
+        _fit_efficiency(config, prepared, folder, resume, _reporter(progress, members, models))
     return result
 
 
+def _fit_member(
+    config: SimulateConfig,
+    prepared: _Prepared,
+    folder: RunFolder,
+    member: int,
+    resume: bool,
+    report: Callable[[Progress], None] | None,
+) -> FitResult:
+    """Train and save one model of the ensemble, member 0 being the nominal one."""
+    own = member_config(config, member)
+    estimator, training, state, history = prepared.estimator, prepared.training, folder.state, folder.history
+    if member:
+        estimator = build(*own.model.resolve(), prepared.layout, own.training.seed)
+        training = bootstrap(training, config.training.seed, member)
+        state, history = _places(folder, member_name(member))
+    result = fit(
+        estimator,
+        training,
+        prepared.validation,
+        own.training,
+        state=state,
+        history=history,
+        resume=resume,
+        metrics=ValidationMetrics.of(prepared.layout, prepared.validation, own.training.seed),
+        progress=report,
+        names=([v.name for v in prepared.layout.condition], [v.name for v in prepared.layout.target]),
+    )
+    if member == 0:
+        save_seen(folder.models / member_name(member), prepared.seen)
+    save_model(folder.models / member_name(member), estimator, prepared.layout, prepared.extra)
+    return result
+
+
+def _fit_efficiency(
+    config: SimulateConfig,
+    prepared: _Prepared,
+    folder: RunFolder,
+    resume: bool,
+    report: Callable[[Progress], None] | None,
+) -> None:
+    training, validation = prepared.found
+    if config.efficiency is None or training is None:
+        return
+    settings = efficiency_training(config)
+    layout = efficiency_layout(prepared.layout, config.efficiency.column)
+    estimator = build("efficiency", {}, layout, settings.seed)
+    state, history = _places(folder, "efficiency")
+    names = ([v.name for v in layout.condition], [v.name for v in layout.target])
+    fit(
+        estimator,
+        training,
+        validation,
+        settings,
+        state=state,
+        history=history,
+        resume=resume,
+        progress=report,
+        names=names,
+    )
+    save_model(folder.models / "efficiency", estimator, layout, prepared.extra)
+
+
+def _places(folder: RunFolder, name: str) -> tuple[Path, Path]:
+    """Return where state and history of a model beside the nominal one go."""
+    state = folder.state / name
+    state.mkdir(parents=True, exist_ok=True)
+    return state, state / "history.jsonl"
+
+
 def _batch(loaded: LoadedArrays) -> Batch:
-    arrays = loaded.arrays
+    arrays = loaded.arrays.reconstructed
     if arrays.target is None:
         raise DataError("The files hold no target columns to learn from; name files with reconstructed columns.")
     # The index is the row in the files, so that a message about an event can name it.
@@ -225,14 +302,20 @@ def _inside_support(estimator: Estimator, batch: Batch) -> tuple[Batch, int]:
     return batch, 0
 
 
-def _reporter(progress: StepProgress | None) -> Callable[[Progress], None] | None:
+def _reporter(progress: StepProgress | None, number: int, models: int) -> Callable[[Progress], None] | None:
+    """Report the training of one of ``models`` models as part of all, as if each took as long."""
     if progress is None:
         return None
 
     def report(state: Progress) -> None:
         losses: Mapping[str, float] = state.losses
         text = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
-        progress(state.step, state.steps, state.seconds_left, f"epoch {state.epoch}/{state.epochs} {text}")
+        left = state.seconds_left
+        if left is not None and state.step < state.steps:
+            left *= 1 + (models - 1 - number) * state.steps / (state.steps - state.step)
+        which = f"model {number + 1}/{models} " if models > 1 else ""
+        done, steps = number * state.steps + state.step, models * state.steps
+        progress(done, steps, left, f"{which}epoch {state.epoch}/{state.epochs} {text}")
 
     return report
 
@@ -251,7 +334,7 @@ def _estimate(config: SimulateConfig, inputs: Inputs, skip_bad: int) -> dict[str
             losses = objective.loss(piece, Stream(config.training.seed, "dry run").at())
             losses.total.mean().backward()  # type: ignore[no-untyped-call]
         seconds.append(time.monotonic() - begin)
-    steps = config.training.epochs * len(batch) / config.training.batch_size
+    steps = config.training.epochs * len(batch) / config.training.batch_size * config.model.members
     size = sum(p.numel() * p.element_size() for p in estimator.parameters())
     return {
         "dry_run": True,
@@ -260,5 +343,5 @@ def _estimate(config: SimulateConfig, inputs: Inputs, skip_bad: int) -> dict[str
         "entries": inputs.entries,
         "training_events": len(batch),
         "estimated_seconds": round(float(np.median(seconds)) * steps * OTHER_WORK, 1),
-        "estimated_bytes": 8 * size,
+        "estimated_bytes": 8 * size * config.model.members,
     }
