@@ -17,7 +17,6 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --no-input -c constraints.txt
 # One intra-operation thread a process: two test workers then use two cores, and results do not depend on the machine.
 ONE_THREAD := OMP_NUM_THREADS=1 MPLBACKEND=Agg
-SCRIPTS := $(filter-out benchmarks/check.py benchmarks/record.py,$(wildcard benchmarks/*.py))
 
 .PHONY: help demo test test-slow lint format docs bench clean
 .DELETE_ON_ERROR:
@@ -69,8 +68,7 @@ docs: $(VENV)/stamp-docs
 	@echo "docs/_build/html/index.html"
 
 bench: $(VENV)/stamp-bench
-	@for script in $(SCRIPTS); do echo "$$script --quick"; $(BIN)/python $$script --quick || exit 1; done
-	$(BIN)/python benchmarks/check.py
+	$(BIN)/python benchmarks/check.py --quick
 
 clean:
 	rm -rf $(VENV) docs/_build docs/generated build dist .mypy_cache .pytest_cache .ruff_cache

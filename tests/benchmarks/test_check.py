@@ -11,6 +11,8 @@ import record
 from record import Goal
 
 PATHS = ["src/measured.py"]
+# What makes a module a benchmark is this import; the quick form of the copies in the tests writes no result.
+SPEED = "if False:\n    from record import write_result\n"
 GOAL = {"name": "kl", "value": 0.02, "error": None, "op": "<=", "goal": 0.03, "met": True, "peer": None, "ratio": None}
 
 
@@ -30,8 +32,8 @@ def repository(tmp_path: Path) -> Path:
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "measured.py").write_text("x = 1\n")
     (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "benchmarks" / "check.py").write_text("")
-    (tmp_path / "benchmarks" / "speed.py").write_text("")
+    (tmp_path / "benchmarks" / "events.py").write_text("from record import ROOT\n")
+    (tmp_path / "benchmarks" / "speed.py").write_text(SPEED)
     git(tmp_path, "init", "-q")
     commit(tmp_path)
     return tmp_path
@@ -47,8 +49,10 @@ def write(root: Path, goal: Goal | None = None, **changes: object) -> None:
 def test_a_true_result_passes(repository, capsys):
     write(repository)
     assert check.main([], repository) == 0
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "events per second" in line]
+    assert row.split("  ")[1] == "events per second over zuko's"
+    assert row.split()[-9:] == ["6.00", "±", "0.20", ">=", "5", "met", "zuko", "1.6.0", "6"]
     assert check.main(["speed", "--fresh"], repository) == 0
-    assert "met     events per second over zuko's = 6 ± 0.2, wanted >= 5 (against zuko 1.6.0" in capsys.readouterr().out
 
 
 def test_the_result_itself_does_not_make_the_tree_dirty(repository):
@@ -106,6 +110,35 @@ def test_a_benchmark_without_result_is_named(repository):
     assert "no result" in check.check_file("speed", repository).errors[0]
     assert check.main([], repository) == 1
     assert check.main(["pace"], repository) == 1
+
+
+def test_modules_that_write_no_result_are_no_benchmarks(repository):
+    assert check.benchmark_names(repository) == ["speed"]
+
+
+def test_a_failing_quick_form_does_not_hide_the_others(repository, capsys):
+    (repository / "benchmarks" / "crash.py").write_text(SPEED + "raise SystemExit('no such peer')\n")
+    commit(repository)
+    write(repository)
+    assert check.main(["--quick"], repository) == 1
+    out = capsys.readouterr().out
+    assert "speed --quick" in out
+    assert "crash: its quick form failed with exit code 1 (no such peer)." in out
+    assert "events per second over zuko's" in out
+    assert "speed_quick: no result" in out
+
+
+def test_quick_forms_are_run_for_the_names_given(repository, capsys):
+    (repository / "benchmarks" / "crash.py").write_text(SPEED + "raise SystemExit('no such peer')\n")
+    check.main(["speed", "--quick"], repository)
+    assert "crash" not in capsys.readouterr().out
+
+
+def test_the_table_fits_120_columns(repository, capsys):
+    write(repository, Goal("a figure of many words " * 5, 1.23456e-9, "<=", 1e-8, 1e-10, "a peer of many words", 0.12))
+    (repository / "src" / "measured.py").write_text("x = 2\n")
+    check.main([], repository)
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 120
 
 
 def test_a_broken_file_is_named(repository):
