@@ -45,7 +45,7 @@ class FlowConfig(StrictModel):
         hidden: Widths of the hidden layers of each block's network.
         embedding_bins: Bins of a piecewise-linear embedding of the conditions; 0 for none.
         conditional_affine: Take location and width as functions of the condition out first, in a block of their own.
-        affine_hidden: Widths of the hidden layers of that block, ``hidden`` if not given. With none at all, location and
+        affine_hidden: Widths of the hidden layers of that block, ``hidden`` if not given. With none, location and
             log-width are sums of one function per condition, as those of detectors nearly are where the conditions are
             embedded; what does not add up is left to the other blocks.
         log_scale_limit: Largest absolute log-scale of one affine map.
