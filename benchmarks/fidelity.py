@@ -4,7 +4,7 @@ Toy diphoton events, made in memory; a million of them train, others select, oth
 scored exactly, to show what a perfect model gets), ``truncated-truth`` (the same within the support of ``paper``), the
 default preset, ``paper``, and parametric ``smearing``, the rival. ``paper`` is the network of the paper trained with
 the default settings: its own 500 epochs of batches of 512 are no job for a CPU. It is held against the truth within
-its support, renormalised for each event.
+its support, renormalised for each event. The default has three seeds, what stands beside it one.
 
 The excess over the floor grows with the number of test events: at 200,000, model samples as far from the truth as the
 million training events are would be 5 % of the floor above it, at a million 22 %.
@@ -86,7 +86,11 @@ class Plan:
 
 FULL = Plan(
     "fidelity",
-    tuple(itertools.product(SCENARIOS, MODELS, SEEDS)),
+    tuple(
+        (scenario, model, seed)
+        for scenario, model in itertools.product(SCENARIOS, MODELS)
+        for seed in (SEEDS if model == DEFAULT else SEEDS[:1])
+    ),
     1_000_000,
     125_000,
     200_000,

@@ -74,7 +74,7 @@ class Parts:
 
     def writer(self, unit: Unit, schema: Schema) -> Writer:
         """Prepare the file for the rows of ``unit``; finish it with ``record``."""
-        return ParquetWriter(self.path(unit), schema, compression="lz4")
+        return ParquetWriter(self.path(unit), schema, compression="none")
 
     def record(self, unit: Unit, written: WrittenFile, schema: Schema, counts: dict[str, int]) -> None:
         """Write the sidecar that makes a written part a finished one."""
