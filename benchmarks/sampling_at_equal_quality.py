@@ -39,7 +39,10 @@ from sampling_rates import CORES, Contender, best_rate, race
 
 GOOD, WANTED = 0.01, 50.0  # nat, and times zuko's rate
 RESPONSE = PhotonResponse("baseline")
-OUR_BATCHES, PEER_BATCHES = (16_384, 65_536, 262_144), (1_024, 2_048, 4_096, 8_192, 16_384)
+OUR_BATCHES = (16_384, 65_536, 262_144)
+PEER_BATCHES, PEER_SHARED = (1_024, 2_048, 4_096, 8_192, 16_384), (True, False)
+# Beside other work torch's own threads wait for each other without end.
+QUICK_BATCHES, QUICK_SHARED = (4_096, 16_384), (True,)
 PATHS = [
     *(f"src/castalia/{part}" for part in ("rng.py", "nn", "detectors", "processes", "estimators", "training")),
     *(f"benchmarks/{part}.py" for part in ("sampling_at_equal_quality", "sampling_rates", "peer_samplers")),
@@ -81,13 +84,14 @@ class Plan:
     test: int
     seconds: float
     rounds: int
+    attempts: int
     good: float
     wanted: float
 
 
-FULL = Plan("sampling_at_equal_quality", tuple(CANDIDATES), 1_000_000, 125_000, 500_000, 2.0, 9, GOOD, WANTED)
+FULL = Plan("sampling_at_equal_quality", tuple(CANDIDATES), 1_000_000, 125_000, 500_000, 2.0, 9, 3, GOOD, WANTED)
 QUICK = Plan(
-    "sampling_at_equal_quality_quick", ("affine 16-16", "preset compact"), 100_000, 20_000, 50_000, 0.3, 3, 0.1, 10.0
+    "sampling_at_equal_quality_quick", ("affine 16-16", "preset compact"), 100_000, 20_000, 50_000, 0.3, 5, 1, 0.1, 10.0
 )
 
 
@@ -122,7 +126,7 @@ def _divergence(model: NormalizingFlow, events: JudgedEvents) -> tuple[float, fl
 
 def _contender(model: NormalizingFlow, conditions: torch.Tensor) -> Contender:
     rng = Stream(1, "draws").at()
-    return Contender(lambda c: model.sample(Events(c), 1, rng), conditions, OUR_BATCHES, own_threads=True)
+    return Contender(lambda c: model.sample(Events(c), 1, rng), conditions, OUR_BATCHES, (False,))
 
 
 def _rates(plan: Plan, features: Features, arrays: FeatureArrays) -> dict[str, float]:
@@ -162,14 +166,15 @@ def _made(plan: Plan) -> list[tuple[int, int]]:
     return list(enumerate((plan.training, plan.validation, plan.test), start=11))
 
 
-def _zuko(conditions: torch.Tensor, features: Features) -> Contender:
+def _zuko(plan: Plan, conditions: torch.Tensor, features: Features) -> Contender:
     name, options = preset("paper")
     paper = build(name, options, features.layout, 1)
     if not isinstance(paper, NormalizingFlow):
         raise TypeError("the preset 'paper' is no normalizing flow")
     flow = zuko_flow(paper.chain)
     scaled = (conditions - conditions.mean(0)) / conditions.std(0)
-    return Contender(lambda c: flow(c).sample(), scaled, PEER_BATCHES)
+    batches, shared = (PEER_BATCHES, PEER_SHARED) if plan is FULL else (QUICK_BATCHES, QUICK_SHARED)
+    return Contender(lambda c: flow(c).sample(), scaled, batches, shared)
 
 
 def measure(plan: Plan) -> tuple[dict[str, Any], list[Goal]]:
@@ -183,8 +188,8 @@ def measure(plan: Plan) -> tuple[dict[str, Any], list[Goal]]:
         ((seed, events),) = _made(plan)[2:]
         kl, error = _divergence(chosen.model, _judged(features, _events(features, events, seed), chosen.model))
         conditions = events_from_array(_events(features, max(OUR_BATCHES), 14).condition).flat
-        contenders = {"castalia": _contender(chosen.model, conditions), "zuko": _zuko(conditions, features)}
-        found = race(contenders, plan.seconds, plan.rounds)
+        contenders = {"castalia": _contender(chosen.model, conditions), "zuko": _zuko(plan, conditions, features)}
+        found = race(contenders, plan.seconds, plan.rounds, plan.attempts)
         ratio, ratio_error = found.ratios["zuko"]
         values |= {"model": chosen.name, "options": CANDIDATES[chosen.name][1], **found.rates, **found.described()}
         values |= {"kl_per_event": kl, "ratio_zuko": ratio}

@@ -17,7 +17,6 @@ import torch
 __all__ = ["CORES", "Contender", "Race", "best_rate", "race"]
 
 CORES = 2  # of the goals
-ATTEMPTS = 3
 MOVED, BUSY = 0.05, 0.3  # what makes a result noisy: the product rate moved, or others used so much of a core
 
 Draw = Callable[[torch.Tensor], object]
@@ -31,14 +30,14 @@ class Contender:
         draw: Draws one sample for each event of its conditions, shape ``(events, C)``.
         conditions: Conditions to draw for, as many as the largest batch or repeated.
         batches: Numbers of events to ask for at once.
-        own_threads: Whether it cares for threads itself. Otherwise it may choose between torch's threads and as many
-            Python threads, each with its share of the events and torch's threads set to one.
+        shared: Arrangements to choose from: Python threads, each with its share of the events and one thread of torch
+            (true), or none and as many threads of torch as there are cores, for the sampler to use as it likes (false).
     """
 
     draw: Draw
     conditions: torch.Tensor
     batches: Sequence[int]
-    own_threads: bool = False
+    shared: Sequence[bool]
 
 
 @dataclass(frozen=True)
@@ -83,17 +82,18 @@ class Race:
         }
 
 
-def race(contenders: Mapping[str, Contender], seconds: float, rounds: int) -> Race:
+def race(contenders: Mapping[str, Contender], seconds: float, rounds: int, attempts: int) -> Race:
     """Measure the contenders in turn: the first, each other one, and the first again, in every round.
 
     Args:
         contenders: By name, the one of interest first.
         seconds: Time for one measurement.
         rounds: Number of rounds, after the settings are chosen.
+        attempts: How often to try for a quiet machine.
     """
     with _pool() as pool:
         settings = {name: _best_setting(one, pool, seconds / 2) for name, one in contenders.items()}
-        for _ in range(ATTEMPTS):
+        for _ in range(attempts):
             found = _attempt(contenders, settings, pool, seconds, rounds)
             if not found.noisy:
                 break
@@ -151,11 +151,7 @@ def _median(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _best_setting(contender: Contender, pool: ThreadPoolExecutor, seconds: float) -> Setting:
-    choices = [
-        Setting(batch, shared)
-        for batch in contender.batches
-        for shared in ((False,) if contender.own_threads else (False, True))
-    ]
+    choices = [Setting(batch, shared) for batch in contender.batches for shared in contender.shared]
     _rate(contender, choices[0], pool, seconds / 4)  # to warm up
     return max(choices, key=lambda choice: _rate(contender, choice, pool, seconds))
 

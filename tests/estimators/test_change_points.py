@@ -43,6 +43,22 @@ def test_nothing_is_found_where_nothing_changes() -> None:
     assert sum(found) == 0
 
 
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.99])
+def test_nothing_is_found_in_the_fluctuations_of_a_rare_outcome(share: float) -> None:
+    rng = Stream(8, "change points").at()
+    values, passed = rng.uniform(0.0, 1.0, 20_000), rng.uniform(0.0, 1.0, (20_000, 1)) < share
+    assert len(change_points(values, passed.astype(np.float64), np.ones(20_000), at_most=24)) == 0
+    passed[np.abs(values - 0.5) < 0.02] = share < 0.5  # negative control: a crack
+    assert len(change_points(values, passed.astype(np.float64), np.ones(20_000), at_most=24)) >= 2
+
+
+@pytest.mark.parametrize("events", [1, 50, 200, 500])
+def test_few_events_of_many_targets_have_no_edges(events: int) -> None:
+    rng = Stream(9, "change points").at()
+    values, targets = rng.uniform(0.0, 1.0, events), rng.standard_normal((events, 6))
+    assert len(change_points(values, targets, np.ones(events), at_most=18)) == 0
+
+
 def test_the_most_important_changes_come_first_and_are_put_in_order() -> None:
     values, targets, weight = _draw(3, 2.0, 0.5, 0.0)
     targets[:, 1] *= np.where(values > -1.0, 1.5, 1.0) * np.where(values > 4.0, 1.1, 1.0)

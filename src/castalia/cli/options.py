@@ -44,7 +44,7 @@ SkipBadFiles = Annotated[
     bool,
     typer.Option(
         "--skip-bad-files",
-        help="Leave out and record whole files that cannot be used (missing, damaged, without a column); "
+        help="Leave out and record whole files that cannot be used (damaged, cut short, without a column); "
         "every file is read through once to find out.",
     ),
 ]

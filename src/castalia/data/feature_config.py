@@ -77,7 +77,7 @@ class EfficiencyConfig(StrictModel):
             event are not read as data.
     """
 
-    column: str
+    column: str = Field(min_length=1)
 
 
 class ConditionVariable(StrictModel):

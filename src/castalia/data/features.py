@@ -167,6 +167,11 @@ class Features:
         """Tell which events of a table were reconstructed, shape ``(events,)``; ``None`` where nothing says so."""
         if self.efficiency is None or self.efficiency.column not in table:
             return None
+        if table[self.efficiency.column].ndim != 1:
+            raise DataError(
+                f"[efficiency] column '{self.efficiency.column}' is a list for each event; "
+                "name a column with one 0 or 1 for each event."
+            )
         return np.asarray(_event_values(table, self.efficiency.column) != 0.0, dtype=np.bool_)
 
     def _arrays(self, table: Table) -> FeatureArrays:

@@ -21,8 +21,11 @@ Array = NDArray[np.float64]
 
 _CELLS = 2048  # equally populated; a change is located to about one of them
 _LEAST = 8  # cells between two changes, so that a handful of outliers is no region
+_FEWEST = 30  # effective events on either side, for means and widths to be known at all
 _CLIP = 5.0  # standard deviations: the tails must not drown the core
-_CHANCE = 12.0  # nats beyond one per parameter, as Akaike asks: none of the cells' edges then passes by chance
+# Nats beyond one per parameter, as Akaike asks: no edge of a cell then passes by chance for targets with the tails of
+# detector responses. Without a fourth moment some do, which costs a bin each and nothing else.
+_CHANCE = 12.0
 
 
 def change_points(values: Array, targets: Array, weight: Array, at_most: int) -> Array:
@@ -61,12 +64,14 @@ class _Cells:
         first: Shape ``(cells + 1, T)``.
         second: Shape ``(cells + 1, T)``.
         events: Effective number of events in a unit of weight.
+        two_valued: Which targets have two values only, such as 0 and 1, shape ``(T,)``.
     """
 
     weight: Array
     first: Array
     second: Array
     events: float
+    two_valued: NDArray[np.bool_]
 
     @classmethod
     def of(cls, values: Array, targets: Array, weight: Array, edges: Array) -> _Cells:
@@ -75,11 +80,12 @@ class _Cells:
         mean = weight @ targets / total
         deviation = np.sqrt(weight @ (targets - mean) ** 2 / total)
         scaled = np.clip((targets - mean) / np.where(deviation > 0, deviation, 1.0), -_CLIP, _CLIP)
+        two = ((targets == targets.min(axis=0)) | (targets == targets.max(axis=0))).all(axis=0)
         columns = [np.ones_like(weight), *scaled.T, *(scaled**2).T]
         sums: Array = np.zeros((_CELLS + 1, len(columns)))
         sums[1:] = np.stack([np.bincount(cell, weight * column, _CELLS) for column in columns], axis=1).cumsum(axis=0)
         split = 1 + targets.shape[1]
-        return cls(sums[:, 0], sums[:, 1:split], sums[:, split:], float(total / (weight @ weight)))
+        return cls(sums[:, 0], sums[:, 1:split], sums[:, split:], float(total / (weight @ weight)), two)
 
     def log_likelihood(self, low: NDArray[np.intp], high: NDArray[np.intp]) -> Array:
         """Return the largest normal log-likelihood of the cells from ``low`` to ``high``, up to a constant."""
@@ -87,7 +93,9 @@ class _Cells:
         each = np.maximum(weight, np.finfo(np.float64).tiny)[:, None]
         mean = (self.first[high] - self.first[low]) / each
         variance = (self.second[high] - self.second[low]) / each - mean**2
-        result: Array = -0.5 * self.events * weight * np.log(np.maximum(variance, 1e-6)).sum(axis=1)
+        # The width of a 0/1 target follows from its mean; where all are equal it would be zero by chance.
+        terms = np.where(self.two_valued, -(mean**2), np.log(np.maximum(variance, 1e-6)))
+        result: Array = -0.5 * self.events * weight * terms.sum(axis=1)
         return result
 
 
@@ -103,9 +111,11 @@ class _Segment:
 
 def _segment(cells: _Cells, low: int, high: int) -> _Segment:
     at = np.arange(low + _LEAST, high - _LEAST + 1)
+    ends = np.array([low]), np.array([high])
+    sides = np.minimum(cells.weight[at] - cells.weight[low], cells.weight[high] - cells.weight[at])
+    at = at[cells.events * sides >= _FEWEST]
     if not len(at):
         return _Segment(0.0, low, high, low)
-    ends = np.array([low]), np.array([high])
     gain = cells.log_likelihood(np.full_like(at, low), at) + cells.log_likelihood(at, np.full_like(at, high))
     best = int(gain.argmax())
     return _Segment(float(cells.log_likelihood(*ends)[0] - gain[best]), low, high, int(at[best]))

@@ -138,7 +138,7 @@ def load_weights(estimator: Estimator, weights: Mapping[str, Tensor]) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise ModelError(
-            f"the checkpoint was made with another model; take back the change, or train anew ({reason})."
+            f"the checkpoint was made with another model; take back the change, or train anew ({reason[:200]})."
         ) from error
 
 

@@ -104,13 +104,14 @@ def test_single_precision_is_good_to_its_rounding(name):
 def test_threads_change_no_bit_and_pieces_next_to_none(name, monkeypatch, threads):
     model, condition = _model(name, dtype=torch.float32)
     drawn = {}
-    for piece, number in [(200, 1), (200, 2), (200, 3), (333, 2), (4096, 1)]:
+    for piece, number in [(200, 1), (200, 2), (200, 3), (333, 2), (4096, 1), (4096, 2)]:
         monkeypatch.setattr(incremental, "_CACHED", piece)
         torch.set_num_threads(number)
         drawn[piece, number] = model.sample(condition, 2, Stream(3, "incremental").at()).flat
         assert torch.get_num_threads() == number
     assert torch.equal(drawn[200, 1], drawn[200, 2])
     assert torch.equal(drawn[200, 1], drawn[200, 3])
+    assert torch.equal(drawn[4096, 1], drawn[4096, 2])
     for other in (drawn[333, 2], drawn[4096, 1]):
         assert torch.allclose(drawn[200, 1], other, rtol=1e-4, atol=1e-4)
     assert not torch.equal(drawn[200, 1], model.sample(condition, 2, Stream(4, "incremental").at()).flat)

@@ -14,7 +14,7 @@ from castalia.data.loading import LoadedArrays, SplitSource, load_arrays, split_
 from castalia.data.schema import Schema
 from castalia.data.sidecar import Truth, read_sidecar
 from castalia.data.usable import usable_files
-from castalia.errors import ConfigError
+from castalia.errors import ConfigError, DataError
 
 __all__ = ["Inputs", "check_rename", "common_truth", "condition_ranges", "open_inputs", "schema_with_ranges"]
 
@@ -81,6 +81,10 @@ def open_inputs(config: SimulateConfig, skip_bad_files: bool = False) -> Inputs:
             split: SplitSource(tuple(path for path in source.paths if path in found.files), source.select)
             for split, source in sources.items()
         }
+        empty = next((split for split in ("train", "validation") if not sources[split].paths), None)
+        if empty is not None:
+            reason = next(iter(found.skipped.values()))
+            raise DataError(f"None of the {empty} files can be used; mend one of them. The first is left out: {reason}")
     entries = sum(found.files[path].entries for path in sources["train"].paths)
     return Inputs(features, sources, found.checksums, entries, found.skipped)
 

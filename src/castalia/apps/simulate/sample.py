@@ -226,7 +226,7 @@ def sample(
     plan = _plan(request, model)
     task = SampleTask(request, plan.first_event, _with_flags(plan.schema, request, model))
     if request.dry_run:
-        return _estimate(task, plan.units[0], plan.entries * max(len(members), 1))
+        return _estimate(task, plan.units[0], plan.entries, request.draws * max(len(members), 1))
     produced = produce(
         task,
         plan.units,
@@ -240,7 +240,8 @@ def sample(
     )
     flagged = produced.counts.get("flagged", 0)
     if flagged:
-        log.warning("%d of %d events lie outside the training range (column out_of_support)", flagged, produced.entries)
+        read = produced.counts["read"]
+        log.warning("%d of %d events lie outside the training range (column out_of_support)", flagged, read)
     seconds = time.monotonic() - started
     return {
         "output": str(request.output),
@@ -301,15 +302,14 @@ def _with_flags(schema: Schema, request: SampleRequest, model: ResponseModel) ->
     return schema.with_columns(*flags)
 
 
-def _estimate(task: SampleTask, unit: Unit, entries: int) -> dict[str, Any]:
+def _estimate(task: SampleTask, unit: Unit, entries: int, copies: int) -> dict[str, Any]:
     begin = time.monotonic()
     first = next(iter(task.run(unit)))
     seconds = time.monotonic() - begin
     events = max(len(first.table), 1)
-    draws = task.request.draws
     return {
         "dry_run": True,
         "entries": entries,
-        "estimated_seconds": round(seconds / events * entries * draws / task.request.workers, 1),
-        "estimated_bytes": int(8 * len(task.schema.columns) * entries * draws * 1.5),
+        "estimated_seconds": round(seconds / events * entries * copies / task.request.workers, 1),
+        "estimated_bytes": int(8 * len(task.schema.columns) * entries * copies * 1.5),
     }

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,13 +157,8 @@ def _prepare(config: SimulateConfig, inputs: Inputs, skip_bad: int) -> _Prepared
     layout = inputs.features.layout
     name, options = config.model.resolve()
     estimator = build(name, options, layout, config.training.seed)
-    training, validation = inputs.load("train", skip_bad), inputs.load("validation", skip_bad)
-    if config.efficiency is not None and training.arrays.found is not None:
-        check_found(training.arrays.found, config.efficiency.column, tuple(training.hashes))
+    training, validation = _checked(config, inputs, "train", skip_bad), _checked(config, inputs, "validation", skip_bad)
     every = _batch(training)
-    if not config.training.positive_reweighting:
-        check_weights(every, "training")
-        check_weights(_batch(validation), "validation")
     estimator.prepare(every.chunks(CHUNK))  # a measured scale decides the support
     kept, dropped = _inside_support(estimator, every)
     valid, _ = _inside_support(estimator, _batch(validation))
@@ -279,6 +274,19 @@ def _places(folder: RunFolder, name: str) -> tuple[Path, Path]:
     return state, state / "history.jsonl"
 
 
+def _checked(
+    config: SimulateConfig, inputs: Inputs, split: Literal["train", "validation"], skip_bad: int
+) -> LoadedArrays:
+    """Load a split and refuse what no model could be trained on."""
+    loaded = inputs.load(split, skip_bad)
+    if split == "train" and config.efficiency is not None and loaded.arrays.found is not None:
+        check_found(loaded.arrays.found, config.efficiency.column, tuple(loaded.hashes))
+    if not config.training.positive_reweighting:
+        every = efficiency_batch(loaded.arrays)  # the lost events as well, where there are any
+        check_weights(_batch(loaded) if every is None else every, "training" if split == "train" else split)
+    return loaded
+
+
 def _batch(loaded: LoadedArrays) -> Batch:
     arrays = loaded.arrays.reconstructed
     if arrays.target is None:
@@ -322,7 +330,7 @@ def _reporter(progress: StepProgress | None, number: int, models: int) -> Callab
 
 def _estimate(config: SimulateConfig, inputs: Inputs, skip_bad: int) -> dict[str, Any]:
     """Read and check the training events, time a few batches and scale up."""
-    batch = _batch(inputs.load("train", skip_bad))
+    batch = _batch(_checked(config, inputs, "train", skip_bad))
     name, options = config.model.resolve()
     estimator = build(name, options, inputs.features.layout, config.training.seed)
     estimator.prepare(batch.chunks(CHUNK))

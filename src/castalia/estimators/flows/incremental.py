@@ -54,20 +54,20 @@ class IncrementalSampler:
         """
         result = scaled.new_empty((len(scaled), self._variables))
         work = _Work(deque(range(0, len(scaled), self._piece)), rng)
-        threads = min(torch.get_num_threads(), len(work.begins)) if scaled.device.type == "cpu" else 1
-        if threads <= 1:
+        threads = torch.get_num_threads() if scaled.device.type == "cpu" else 1
+        if threads == 1 or not work.begins:
             self._run(work, scaled, result)
             return result
-        before = torch.get_num_threads()
+        number = min(threads, len(work.begins))
         try:
-            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            with ThreadPoolExecutor(number, initializer=torch.set_num_threads, initargs=(1,)) as pool:
                 try:
-                    for one in [pool.submit(self._run, work, scaled, result) for _ in range(threads)]:
+                    for one in [pool.submit(self._run, work, scaled, result) for _ in range(number)]:
                         one.result()
                 finally:
                     work.begins.clear()  # after a failure or an interruption the others need not go on
         finally:
-            torch.set_num_threads(before)  # the setting of a thread is also that of threads to come
+            torch.set_num_threads(threads)  # the setting of a thread is also that of threads to come
         return result
 
     @torch.inference_mode()
