@@ -112,7 +112,7 @@ def _widths(events: JudgedEvents, drawn: Floats, largest_error: float) -> dict[s
     for panel in panels_of(events.features):
         # The response's own order is (ET, η, φ) of the first photon, then of the second; both have the same shapes.
         observable = int(np.flatnonzero(truth.target_order == panel.columns[0])[0]) % 3
-        moments = PartialMoments(truth.response._shapes()[observable])
+        moments = PartialMoments(truth.response.pull_shapes()[observable])
         for axis in axes_of(events.features, events.condition, len(panel.columns)):
             checks += _bins(axis, panel, events, widths, drawn, moments)
     every = largest_discrepancy(checks)

@@ -50,7 +50,7 @@ def probability_integral(response, condition, sample):
         )
         own = widths[:, 3:] * np.sqrt(1.0 - response.rho**2)
         pull[:, 3:] = (sample[:, 3:] - slope * sample[:, :3]) / own
-    shapes = response._shapes()
+    shapes = response.pull_shapes()
     return np.stack([shapes[k % 3].cdf(pull[:, k]) for k in range(6)], axis=1)
 
 

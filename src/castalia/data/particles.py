@@ -20,7 +20,16 @@ from castalia.errors import DataError
 from castalia.physics.four_vectors import from_cartesian
 from castalia.physics.particle_codes import has_bottom, has_charm, is_elementary, is_resonance
 
-__all__ = ["FLAVOUR", "HARD", "MAX_ABS_ETA", "PARTICLE_COLUMNS", "STABLE", "EventRecords", "particle_columns"]
+__all__ = [
+    "FLAVOUR",
+    "HARD",
+    "MAX_ABS_ETA",
+    "PARTICLE_COLUMNS",
+    "STABLE",
+    "EventRecords",
+    "nearest_ancestor",
+    "particle_columns",
+]
 
 STABLE: Final = 1
 """Status of what reaches the detector, neutrinos included."""
@@ -99,7 +108,9 @@ def particle_columns(records: EventRecords) -> dict[str, ak.Array]:
     px, py, pz = records.momentum[:, 0], records.momentum[:, 1], records.momentum[:, 2]
     central = np.abs(pz) < np.hypot(px, py) * np.sinh(MAX_ABS_ETA)
     named = hard | (flavour & central)
-    ancestor = _nearest(parent, named)
+    ancestor = nearest_ancestor(parent, named)
+    if np.any((ancestor >= 0) & ~named[ancestor]):
+        raise DataError("an event record has particles that are their own ancestors; make the record again.")
     truth, stable = np.flatnonzero(named), np.flatnonzero(records.stable & central)
     entry = np.concatenate([truth, stable])
     # Stable, so that an entry's particle of the hard process precedes its stable one.
@@ -153,16 +164,23 @@ def _hard_process(records: EventRecords, parent: NDArray[np.int64]) -> NDArray[n
     return decaying | ((product | records.hard) & is_elementary(records.pdg) & ~resonance)
 
 
-def _nearest(parent: NDArray[np.int64], named: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return for every entry its nearest ancestor that is named, or -1."""
+def nearest_ancestor(parent: NDArray[np.int64], named: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return for every entry its nearest ancestor that is named, or -1.
+
+    Where parents lead round in a circle without a named one, the result is an entry that is not named.
+
+    Args:
+        parent: Position of each entry's parent, -1 where it has none, shape ``(entries,)``.
+        named: Which entries count, shape ``(entries,)``.
+    """
     link = parent.copy()
     for _ in range(_ROUNDS):
         going = np.flatnonzero(link >= 0)
         going = going[~named[link[going]]]
         if not len(going):
-            return link
+            break
         link[going] = link[link[going]]
-    raise DataError("an event record has particles that are their own ancestors; make the record again.")
+    return link
 
 
 def _directions(momentum: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:

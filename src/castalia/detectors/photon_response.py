@@ -146,7 +146,7 @@ class PhotonResponse:
         widths = self._positive_widths(condition)
         # Zero is in the half-open interval of uniform numbers and has no finite quantile.
         uniform = np.maximum(rng.random(widths.shape), 2.0**-54)
-        shapes = self._shapes()
+        shapes = self.pull_shapes()
         pull = np.stack([shapes[k % 3].from_uniform(uniform[:, k]) for k in range(_TARGETS)], axis=1)
         response = pull * widths
         if self.scenario == "correlated":
@@ -234,7 +234,7 @@ class PhotonResponse:
         # Eq. 3.4 of the paper, with rho instead of rho squared and on unit pulls: the correlation is rho.
         return self.rho * widths[:, 3:] / widths[:, :3], own
 
-    def _shapes(self) -> tuple[PullShape, PullShape, PullShape]:
+    def pull_shapes(self) -> tuple[PullShape, PullShape, PullShape]:
         """Return the shapes of the pulls in et, eta and phi."""
         if self.scenario == "asymmetric":
             shape = _MIXTURE_SHAPES[self.mixture]
@@ -244,7 +244,7 @@ class PhotonResponse:
 
     def _over_targets(self, term: Callable[[PullShape, int], NDArray[np.float64]]) -> NDArray[np.float64]:
         """Sum one term over the six independent responses."""
-        shapes = self._shapes()
+        shapes = self.pull_shapes()
         return np.asarray(sum(term(shapes[k % 3], k) for k in range(_TARGETS)), dtype=np.float64)
 
     def _positive_widths(self, condition: ArrayLike) -> NDArray[np.float64]:

@@ -15,9 +15,10 @@ from castalia.errors import ConfigError
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["OPSET", "Graph", "Operand", "Value"]
+__all__ = ["FLOAT32", "INT64", "OPSET", "Graph", "Operand", "Value"]
 
 OPSET = 18
+FLOAT32, INT64 = 1, 7  # ONNX's numbers of these types
 _FILE_VERSION = 8  # ONNX Runtime reads it from 1.14 on, whatever version of the onnx package wrote it
 _EVENTS = "events"  # name of the one dimension that is not fixed
 

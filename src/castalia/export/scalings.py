@@ -11,12 +11,11 @@ from torch import Tensor
 from castalia.estimators.condition_encoding import ConditionEncoding
 from castalia.estimators.scaling import TargetScaling
 from castalia.estimators.supports import Support
-from castalia.export.graph import Value
+from castalia.export.graph import FLOAT32, Value
 from castalia.export.networks import embed
 
 __all__ = ["encode_conditions", "scale_targets", "unscale_targets"]
 
-_FLOAT32 = 1  # ONNX's number of this type
 _AXIS = np.array([1])
 
 
@@ -100,7 +99,7 @@ def _possible(scaling: TargetScaling, values: Value) -> Value | None:
         whole[scaling.integers] = False
         fraction = values - values.op("Round")
         wrong = wrong.op("Or", fraction.op("Abs").op("Greater", 0.0).op("And", ~whole))
-    return wrong.op("Cast", to=_FLOAT32).total().op("Less", 0.5)
+    return wrong.op("Cast", to=FLOAT32).total().op("Less", 0.5)
 
 
 def _unbound(scaling: TargetScaling, values: Value) -> tuple[Value, Value | None]:

@@ -12,11 +12,9 @@ import numpy as np
 
 from castalia.errors import ConfigError
 from castalia.estimators.flows.univariate import AffineMap, AffineSplineMap, SplineMap, UnivariateMap
-from castalia.export.graph import Value
+from castalia.export.graph import FLOAT32, INT64, Value
 
 __all__ = ["map_forward", "map_inverse"]
-
-_FLOAT32, _INT64 = 1, 7  # ONNX's numbers of these types
 
 
 def map_forward(univariate: UnivariateMap, x: Value, raw: Value, size: int) -> tuple[Value, Value]:
@@ -129,7 +127,7 @@ def _bin(univariate: SplineMap, at: Value, edges: Value, knots: tuple[Value, ...
     low, inner, high = edges.split([1, univariate.bins - 1, 1])
     # Confined to the edges as computed: beyond them the slope is then exactly that of the outer knot.
     confined = at.op("Max", low).op("Min", high)
-    left = confined.op("GreaterOrEqual", inner).op("Cast", to=_FLOAT32).total().op("Cast", to=_INT64)
+    left = confined.op("GreaterOrEqual", inner).op("Cast", to=FLOAT32).total().op("Cast", to=INT64)
     both = at.graph.join([left, left + np.array(1)])
     positions, values, raw = (knot.op("GatherElements", both, axis=0) for knot in knots)
     slopes = (raw + math.log(math.expm1(1 - 1e-3))).op("Softplus") + 1e-3

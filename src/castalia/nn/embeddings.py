@@ -14,7 +14,7 @@ _NARROWEST = 1e-6  # bins between equal quantiles of a discrete variable become 
 
 @final
 class PiecewiseLinear(nn.Module):
-    """Each feature as its own value and how far it has come through each of its quantile bins, from 0 to 1.
+    """Each feature as its own value and how far it has come through each of its bins, from 0 to 1.
 
     A network on top of it represents any piecewise-linear function of one feature with its first layer, so detector
     regions with edges cost no width. Detector resolutions are binned; smooth functions lose nothing.
@@ -36,7 +36,7 @@ class PiecewiseLinear(nn.Module):
         self.register_buffer("edges", torch.linspace(-1, 1, bins + 1).repeat(features, 1))
 
     def place(self, edges: Tensor) -> None:
-        """Set the bin edges, shape ``(features, bins + 1)``, not decreasing within a feature; quantiles serve best."""
+        """Set the bin edges, shape ``(features, bins + 1)``, not decreasing within a feature."""
         self.edges.copy_(edges)
 
     def bin_widths(self) -> Tensor:

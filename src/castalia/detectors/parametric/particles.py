@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from castalia.data.particles import HARD
+from castalia.data.particles import HARD, nearest_ancestor
 from castalia.data.table import Table
 from castalia.detectors.parametric.objects import Objects
 from castalia.errors import DataError
@@ -16,7 +16,6 @@ from castalia.physics.particle_codes import is_resonance
 __all__ = ["hard_record", "is_prompt", "read_particles"]
 
 _COLUMNS: Final = ("pt", "eta", "phi", "mass", "pdg", "status", "mother")
-_LONGEST_ANCESTRY: Final = 10_000
 
 
 def read_particles(truth: Table) -> Objects:
@@ -76,14 +75,11 @@ def is_prompt(particles: Objects) -> NDArray[np.bool_]:
 
 
 def _nearest_kept(particles: Objects, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
-    mother = particles["mother"]
-    ancestor = mother.copy()
-    for _ in range(_LONGEST_ANCESTRY):
-        pending = np.flatnonzero((ancestor >= 0) & ~kept[ancestor]) if len(kept) else ancestor
-        if not pending.size:
-            return ancestor
-        ancestor[pending] = mother[ancestor[pending]]
-    raise _refusal(particles, int(pending[0]), "mother", "leads round in a circle")
+    ancestor = nearest_ancestor(particles["mother"], kept)
+    lost = np.flatnonzero((ancestor >= 0) & ~kept[ancestor]) if len(kept) else ancestor
+    if lost.size:
+        raise _refusal(particles, int(lost[0]), "mother", "leads round in a circle")
+    return ancestor
 
 
 def _refusal(particles: Objects, position: int, name: str, what: str) -> DataError:
