@@ -23,7 +23,14 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "one layer": ("masked_autoregressive_flow", {"blocks": 2, "hidden": [5], "permutation": "mixed"}),
     "compact": (
         "masked_autoregressive_flow",
-        {"blocks": 1, "hidden": [24, 24], "affine_hidden": [], "embedding_bins": 8, "univariate": "affine_spline"},
+        {
+            "blocks": 1,
+            "hidden": [24, 24],
+            "affine_hidden": [],
+            "linear": True,
+            "embedding_bins": 8,
+            "univariate": "affine_spline",
+        },
     ),
     "paper": (
         "masked_autoregressive_flow",
@@ -110,8 +117,9 @@ def make(kind: str, targets: tuple[Variable, ...] = SIX, scramble: float = 0.2) 
     flow.prepare([events])
     rng = Stream(2, "export tests").at()
     with torch.no_grad():
-        for parameter in flow.parameters():
-            parameter += scramble * torch.from_numpy(rng.standard_normal(tuple(parameter.shape), dtype="float32"))
+        for name, parameter in flow.named_parameters():
+            size = scramble / 20 if name.endswith(("below", "log_scale")) else scramble  # those are multiplied by 20
+            parameter += size * torch.from_numpy(rng.standard_normal(tuple(parameter.shape), dtype="float32"))
     flow.eval()
     return Exported(flow, doubled(flow), events, opened(sampler_model(flow, {})), opened(density_model(flow, {})))
 

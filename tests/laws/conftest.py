@@ -22,7 +22,14 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "affine": ("masked_autoregressive_flow", {"blocks": 2, "hidden": [16, 16]}),
     "embedded": (
         "masked_autoregressive_flow",
-        {"blocks": 1, "hidden": [16, 16], "affine_hidden": [], "embedding_bins": 8, "univariate": "affine_spline"},
+        {
+            "blocks": 1,
+            "hidden": [16, 16],
+            "affine_hidden": [],
+            "linear": True,
+            "embedding_bins": 8,
+            "univariate": "affine_spline",
+        },
     ),
     "autoregressive spline": ("masked_autoregressive_flow", {"blocks": 2, "hidden": [16], "univariate": "spline"}),
     "paper": (

@@ -45,10 +45,19 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "permutation": "half_swap",
         },
     ),
-    # Location and width first, then one autoregressive spline: tails and asymmetries cost one block, not ten.
+    # Location, width and linear correlations first; tails and asymmetries then cost one autoregressive spline, not ten
+    # blocks.
     "compact": (
         "masked_autoregressive_flow",
-        {"blocks": 1, "hidden": [32, 32], "affine_hidden": [], "embedding_bins": 48, "univariate": "affine_spline"},
+        {
+            "blocks": 1,
+            "hidden": [32, 32],
+            "affine_hidden": [],
+            "linear": True,
+            "dither": 0.04,
+            "embedding_bins": 48,
+            "univariate": "affine_spline",
+        },
     ),
     "spline": (
         "coupling_spline_flow",

@@ -11,9 +11,10 @@ from castalia.estimators.flows.chain import Chain
 from castalia.estimators.flows.conditional_affine import ConditionalAffine
 from castalia.estimators.flows.coupling import CouplingBlock
 from castalia.estimators.flows.permutation import Permutation
+from castalia.estimators.flows.triangular import TriangularLinear
 from castalia.export.continuous import continuous_forward, continuous_inverse
 from castalia.export.graph import Value
-from castalia.export.networks import evaluate, evaluate_masked, solve_masked
+from castalia.export.networks import evaluate, evaluate_masked, linear, solve_masked
 from castalia.export.univariate import map_forward, map_inverse
 
 __all__ = ["block_forward", "block_inverse"]
@@ -43,6 +44,9 @@ def block_forward(block: nn.Module, x: Value, context: Value) -> tuple[Value, Va
             return x, total
         case Permutation():
             return x.rows(*block.order.tolist()), None
+        case TriangularLinear():
+            x = linear(block.matrix(), x)
+            return x, x.rows(0) * 0.0 + block.log_determinant()
         case ContinuousBlock():
             return continuous_forward(block, x, context)
         case ConditionalAffine():
@@ -69,6 +73,8 @@ def block_inverse(block: nn.Module, z: Value, context: Value) -> Value:
             return z
         case Permutation():
             return z.rows(*block.back.tolist())
+        case TriangularLinear():
+            return linear(block.inverse_matrix(), z)
         case ContinuousBlock():
             return continuous_inverse(block, z, context)
         case ConditionalAffine():

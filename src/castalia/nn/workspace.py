@@ -53,6 +53,11 @@ class Workspace:
             self._buffers[name] = self._like.new_empty((rows, self._events))
         return self._buffers[name][:rows]
 
+    @property
+    def rows(self) -> int:
+        """Rows of all buffers together."""
+        return sum(len(buffer) for buffer in self._buffers.values())
+
     def load(self, scaled: Tensor) -> None:
         """Take the scaled conditions of the next events, shape ``(B, features)``."""
         self.scaled = scaled

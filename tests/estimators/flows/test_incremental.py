@@ -28,7 +28,14 @@ MODELS = {
     ),
     "affine spline": (
         "masked_autoregressive_flow",
-        {"blocks": 1, "hidden": [16, 16], "affine_hidden": [], "univariate": "affine_spline", "embedding_bins": 8},
+        {
+            "blocks": 1,
+            "hidden": [16, 16],
+            "affine_hidden": [],
+            "linear": True,
+            "univariate": "affine_spline",
+            "embedding_bins": 8,
+        },
     ),
     "coupling": ("coupling_spline_flow", {"blocks": 2, "hidden": [16], "embedding_bins": 8}),
     "truncated": ("masked_autoregressive_flow", {"blocks": 2, "hidden": [16, 16], "truncate": True}),

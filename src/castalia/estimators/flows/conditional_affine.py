@@ -40,6 +40,18 @@ class ConditionalAffine(RowBlock):
         z, log_slope = self.univariate.forward(x, raw.view(*x.shape, self.univariate.parameters))
         return z, log_slope.sum(1)
 
+    def widths(self, condition: Tensor) -> Tensor:
+        """Return the width of every target under the condition, that of the base distribution being one.
+
+        Args:
+            condition: Shape ``(events, C)``.
+
+        Returns:
+            Shape ``(events, T)``.
+        """
+        raw: Tensor = self.network(condition)
+        return self.univariate.inverse_scale(raw.view(len(raw), self.variables, self.univariate.parameters))
+
     def freeze(self, context: Context) -> Frozen:
         """Freeze the unshifting and unscaling by the condition."""
         network = frozen_mlp(self.network, context, self.univariate.folding())

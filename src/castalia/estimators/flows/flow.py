@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Literal, final
+from typing import Literal, Self, final
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from castalia.data.layout import Layout
@@ -23,6 +23,7 @@ from castalia.estimators.flows.conditional_affine import ConditionalAffine
 from castalia.estimators.flows.coupling import CouplingBlock
 from castalia.estimators.flows.incremental import IncrementalSampler
 from castalia.estimators.flows.permutation import Permutation, half_swap, mixed, reverse
+from castalia.estimators.flows.triangular import TriangularLinear
 from castalia.estimators.flows.univariate import AffineMap, AffineSplineMap, SplineMap, UnivariateMap
 from castalia.estimators.scaling import TargetScaling
 
@@ -48,6 +49,10 @@ class FlowConfig(StrictModel):
         affine_hidden: Widths of the hidden layers of that block, ``hidden`` if not given. With none, location and
             log-width are sums of one function per condition, as those of detectors nearly are where the conditions are
             embedded; what does not add up is left to the other blocks.
+        linear: Then take out linear correlations between the targets, the same under every condition.
+        dither: Width of the normal noise added to the targets in training, in widths that the condition gives them. It
+            keeps the likelihood finite where one target follows from another, and costs its square of a correlation.
+            Needs ``conditional_affine``.
         log_scale_limit: Largest absolute log-scale of one affine map.
         truncate: Confine unbounded targets to a fixed range by a final tanh, and train on events within it only.
         permutation: How the order of the targets changes between blocks.
@@ -60,11 +65,19 @@ class FlowConfig(StrictModel):
     embedding_bins: int = Field(default=0, ge=0)
     conditional_affine: bool = True
     affine_hidden: tuple[int, ...] | None = None
+    linear: bool = False
+    dither: float = Field(default=0.0, ge=0, lt=1)
     log_scale_limit: float = Field(default=3.0, gt=0)
     truncate: bool = False
     permutation: Literal["half_swap", "reverse", "mixed"] = "reverse"
     bins: int = Field(default=8, ge=2)
     bound: float = Field(default=5.0, gt=0)
+
+    @model_validator(mode="after")
+    def _widths_known(self) -> Self:
+        if self.dither and not self.conditional_affine:
+            raise ValueError("dither needs the widths of conditional_affine; leave one of the two settings out")
+        return self
 
 
 @final
@@ -194,6 +207,7 @@ class LikelihoodFlow(NormalizingFlow):
     def __init__(self, config: FlowConfig, layout: Layout) -> None:
         super().__init__(config, layout, config.embedding_bins, config.truncate)
         self.chain = Chain(self._blocks(config, layout))
+        self._dither = config.dither
 
     @abstractmethod
     def block(self, config: FlowConfig, variables: int, condition: int) -> Block:
@@ -209,6 +223,8 @@ class LikelihoodFlow(NormalizingFlow):
         if config.conditional_affine:
             hidden = config.hidden if config.affine_hidden is None else config.affine_hidden
             blocks.append(ConditionalAffine(variables, condition, hidden, config.log_scale_limit))
+        if config.linear and variables > 1:
+            blocks.append(TriangularLinear(variables))
         for number in range(config.blocks):
             if number and variables > 1:
                 blocks.append(Permutation(_order(config.permutation, layout, number)))
@@ -216,7 +232,21 @@ class LikelihoodFlow(NormalizingFlow):
         return blocks
 
     def _loss(self, batch: Batch, rng: np.random.Generator) -> Losses:
-        return self._losses(batch, rng, lambda scaled, condition: Losses(-self._scaled_log_prob(scaled, condition)))
+        def losses(scaled: Tensor, condition: Tensor) -> Losses:
+            if torch.is_grad_enabled():  # what validation sees are the events themselves
+                scaled = self._dithered(scaled, condition, rng)
+            return Losses(-self._scaled_log_prob(scaled, condition))
+
+        return self._losses(batch, rng, losses)
+
+    @torch.no_grad()
+    def _dithered(self, scaled: Tensor, condition: Tensor, rng: np.random.Generator) -> Tensor:
+        """Add noise to targets, as wide as ``dither`` times the width that the first block gives them."""
+        first: Block = self.chain.blocks[0]  # type: ignore[assignment]
+        if not (self._dither and isinstance(first, ConditionalAffine)):
+            return scaled
+        noise = torch.from_numpy(rng.standard_normal(tuple(scaled.shape), dtype=np.float32)).to(scaled)
+        return torch.addcmul(scaled, noise, first.widths(condition), value=self._dither)
 
 
 @final

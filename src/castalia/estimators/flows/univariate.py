@@ -84,6 +84,10 @@ class AffineMap(UnivariateMap):
         log_scale, shift = self._split(raw)
         return (y - shift) * (-log_scale).exp()
 
+    def inverse_scale(self, raw: Tensor) -> Tensor:
+        """Return the slope of the inverse, shape ``(…)``."""
+        return (-self._split(raw)[0]).exp()
+
     def folding(self) -> tuple[list[float], list[float]]:
         """Twice the log-scale in units of its limit, and minus the shift."""
         return [2 / self.limit, -1.0], [0.0, 0.0]
