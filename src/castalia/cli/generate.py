@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from castalia.cli.console import print_result, step_progress
+from castalia.cli.generate_collider import add_collider_commands
 from castalia.cli.options import DryRun, Json, Overwrite, Resume, SeedOption, Workers
 
 __all__ = ["app"]
@@ -88,3 +89,6 @@ def diphoton(
     with step_progress(f"{process.value} events") as progress:
         summary = generate_diphoton(request, progress)
     print_result(summary, json)
+
+
+add_collider_commands(app)

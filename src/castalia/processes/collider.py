@@ -29,7 +29,7 @@ _OUTGOING = 23
 
 
 def collider_truth(
-    process: str,
+    process: str | HardProcess,
     events: int,
     seed: int,
     unit: int,
@@ -50,7 +50,7 @@ def collider_truth(
 
 
 def collider_blocks(
-    process: str,
+    process: str | HardProcess,
     events: int,
     seed: int,
     unit: int,
@@ -65,7 +65,7 @@ def collider_blocks(
     shorter one.
 
     Args:
-        process: Name of a process of ``castalia.processes.hard``.
+        process: Name of a process of ``castalia.processes.hard``, or one of your own.
         events: How many events to make, at least 0.
         seed: Seed of the run.
         unit: Number of the unit of work in the run.
@@ -87,14 +87,14 @@ def collider_blocks(
     References:
         Bierlich et al., A comprehensive guide to the physics and usage of PYTHIA 8.3, arXiv:2203.11601.
     """
-    known = find_hard_process(process)
+    known = find_hard_process(process) if isinstance(process, str) else process
     choices = check_choices(known, parameters or {})
     if tune not in TUNES:
         raise ConfigError(f"There is no tune {tune!r}; choose one of {', '.join(TUNES)}.")
     per_point = point_events if is_scattered(choices) else max(events, 1)
     if point_events < 1:
         raise ConfigError(f"The number of events at a point must be 1 or more, not {point_events}.")
-    seeds, points = Stream(seed, f"truth {process}", str(unit)), Stream(seed, f"parameters {process}", str(unit))
+    seeds, points = _streams(seed, known.name, unit)
     # Held here until the last event, as Pythia itself does not keep it alive.
     hook = one_leptonic_w() if known.one_leptonic_w else None
     for number, first in enumerate(range(0, events, per_point)):
@@ -106,6 +106,10 @@ def collider_blocks(
             rows = np.arange(made, made + len(batch), dtype=np.int64)
             yield Table({**_event_columns(known, point, unit, rows, batch), **particle_columns(_records(batch))})
             made += len(batch)
+
+
+def _streams(seed: int, process: str, unit: int) -> tuple[Stream, Stream]:
+    return Stream(seed, f"truth {process}", str(unit)), Stream(seed, f"parameters {process}", str(unit))
 
 
 def _settings(process: HardProcess, point: Mapping[str, float]) -> list[str]:

@@ -9,9 +9,10 @@ import numpy as np
 from castalia.errors import ConfigError
 from castalia.processes.hard import HardProcess, Parameter
 
-__all__ = ["check_choices", "draw_point", "is_scattered"]
+__all__ = ["Choice", "check_choices", "draw_point", "is_scattered"]
 
 Choice = float | tuple[float, float]
+"""A value, or an interval ``(low, high)`` from which values are drawn."""
 
 # The smallest part of a box of intervals that may satisfy the gaps between the parameters is one in a thousand.
 _TRIES = 10_000

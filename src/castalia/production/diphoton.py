@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from castalia import __version__
 from castalia.data.schema import Schema
 from castalia.data.sidecar import Truth
 from castalia.detectors.diphoton import DIPHOTON_SCHEMA, apply_response
 from castalia.detectors.photon_response import PhotonResponse
 from castalia.errors import ConfigError
 from castalia.processes.diphoton import diphoton_truth
-from castalia.production.pool import produce
-from castalia.production.units import Produced, Task, Unit, plan_units
+from castalia.production.generation import estimate, generate_file, settings_units
+from castalia.production.units import Produced, Task, Unit
 
 __all__ = ["DiphotonRequest", "DiphotonTask", "generate_diphoton"]
 
@@ -108,19 +104,18 @@ def generate_diphoton(
         MachineError: If a worker is lost three times or the disk is full.
     """
     task = _task(request)
+    unit_events = UNIT_EVENTS[request.process]
     if request.dry_run:
-        return _estimate(task, request)
-    key = hashlib.sha256(json.dumps(task.settings, sort_keys=True).encode()).hexdigest()
-    units = plan_units(key, request.events, UNIT_EVENTS[request.process])
-    started = time.monotonic()
-    produced = produce(
+        return estimate(task, request.events, unit_events, unit_events, request.workers)
+    return generate_file(
         task,
-        units,
+        settings_units(task.settings, request.events, unit_events),
         request.output,
+        command="generate diphoton",
+        settings=task.settings,
         workers=request.workers,
         resume=request.resume,
         overwrite=request.overwrite,
-        provenance={"castalia": __version__, "command": "generate diphoton", "seed": request.seed, **task.settings},
         truth=Truth(
             process=request.process,
             scenario=request.scenario,
@@ -130,13 +125,6 @@ def generate_diphoton(
         ),
         progress=progress,
     )
-    return {
-        "output": str(request.output),
-        "events": produced.entries,
-        **produced.counts,
-        "sha256": produced.sha256,
-        "seconds": round(time.monotonic() - started, 2),
-    }
 
 
 def _task(request: DiphotonRequest) -> DiphotonTask:
@@ -150,24 +138,3 @@ def _task(request: DiphotonRequest) -> DiphotonTask:
         "unit_events": UNIT_EVENTS[request.process],
     }
     return DiphotonTask(request.process, response, request.seed, settings)
-
-
-def _estimate(task: DiphotonTask, request: DiphotonRequest) -> dict[str, Any]:
-    """Time two batches of different size, so that the start of Pythia and the rate per event come apart."""
-    sizes, seconds = (50, 500), []
-    for size in sizes:
-        started = time.monotonic()
-        for _ in task.run(Unit(index=0, key="dry run", source="", start=0, stop=size, draw=0)):
-            pass
-        seconds.append(time.monotonic() - started)
-    per_event = max(seconds[1] - seconds[0], 1e-9) / (sizes[1] - sizes[0])
-    start = max(seconds[0] - sizes[0] * per_event, 0.0)
-    units = -(-request.events // UNIT_EVENTS[request.process])
-    width = sum(8 * (spec.shape if isinstance(spec.shape, int) else 1) for spec in task.schema.columns)
-    return {
-        "dry_run": True,
-        "events": request.events,
-        "units": units,
-        "estimated_seconds": round((request.events * per_event + units * start) / request.workers, 1),
-        "estimated_bytes": request.events * width,
-    }

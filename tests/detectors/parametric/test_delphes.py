@@ -120,7 +120,7 @@ def test_what_is_no_delphes_card(path, made):
     with pytest.raises(ConfigError, match=r":1: .* stands in no module"):
         delphes_formulas(path)
     path.write_text("<html></html>", encoding="utf-8")
-    with pytest.raises(ConfigError, match="is it a Delphes card"):
+    with pytest.raises(ConfigError, match="name a Delphes card"):
         card_from_delphes(path, made.card())
     with pytest.raises(ConfigError, match="cannot be read"):
         delphes_formulas(path.parent / "absent.tcl")

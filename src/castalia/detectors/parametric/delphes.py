@@ -133,7 +133,7 @@ def card_from_delphes(path: Path, base: Card) -> Card:
         else:
             _LOG.info("%s:%d: %s of %s has no place in a card and is left out", path, one.line, one.name, one.module)
     if not taken:
-        raise ConfigError(f"{path}: has no formula of leptons, jet energy scale or b-tags; is it a Delphes card?")
+        raise ConfigError(f"{path}: has no formula of leptons, jet energy scale or b-tags; name a Delphes card.")
     for (section, key), text in taken.items():
         (values["jets"]["btag"] if section == "btag" else values[section])[key] = text
     return parse_card(tomli_w.dumps(values), path)
