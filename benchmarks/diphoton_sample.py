@@ -13,7 +13,6 @@ from torch import Tensor
 from castalia.apps.simulate.config import load_config
 from castalia.apps.simulate.events import JudgedEvents
 from castalia.apps.simulate.truth import analytic_truth
-from castalia.apps.simulate.validation import target_scales
 from castalia.data.features import FeatureArrays, Features
 from castalia.data.sidecar import Truth
 from castalia.detectors.photon_response import PhotonResponse
@@ -21,6 +20,7 @@ from castalia.estimators.arrays import batch_from_arrays, to_numpy
 from castalia.estimators.base import Batch, Density, Estimator, Events, Sampler
 from castalia.production.diphoton import DiphotonTask
 from castalia.production.units import Unit
+from castalia.runs.validation import target_scales
 from record import ROOT
 
 __all__ = ["TruthModel", "bound_of", "diphoton_arrays", "diphoton_features", "judged_sample", "training_batch"]

@@ -22,7 +22,6 @@ import torch
 from numpy.typing import NDArray
 
 from castalia.apps.simulate.config import parse_config
-from castalia.apps.simulate.members import bootstrap, member_config
 from castalia.data.layout import Layout, Variable
 from castalia.detectors.diphoton import diphoton_condition
 from castalia.detectors.photon_response import PhotonResponse
@@ -33,6 +32,7 @@ from castalia.metrics.bands import coverage, member_band
 from castalia.physics.masses import diphoton_mass
 from castalia.processes.diphoton import diphoton_truth
 from castalia.rng import Stream
+from castalia.runs.members import bootstrap, member_training
 from castalia.training.fit import fit
 from record import Goal, add_row, load_rows, write_result
 
@@ -136,16 +136,16 @@ def trained(sample: int, member: int, size: Size) -> Density:
         f'[data]\nfiles = ["none.root"]\n[condition]\n[target]\nx = {{ column = "x" }}\n[training]\nseed = {sample}\n'
     )
     nominal = parse_config(text, path, path.parent)
-    config = member_config(nominal, member)
+    settings = member_training(nominal.training, member)
     training, validation = (
         batch_from_arrays(*events(count, 100 + sample, unit)[:2])
         for unit, count in enumerate((size.training, size.validation))
     )
     if member:
         training = bootstrap(training, nominal.training.seed, member)
-    name, options = config.model.resolve()
-    model: Any = build(name, options, layout(), config.training.seed)
-    fit(model, training, validation, config.training)
+    name, options = nominal.model.resolve()
+    model: Any = build(name, options, layout(), settings.seed)
+    fit(model, training, validation, settings)
     scored: Density = model
     return scored
 

@@ -28,10 +28,10 @@ from typing import Any
 
 import numpy as np
 
-from castalia.apps.simulate.config import TRAINING_OF_PRESET, TRAINING_OTHERWISE, ModelConfig
 from castalia.detectors.photon_response import PhotonResponse
 from castalia.estimators.base import Density, Sampler
 from castalia.estimators.registry import build, preset
+from castalia.runs.configuration import TRAINING_OF_PRESET, TRAINING_OTHERWISE, ModelConfig
 from castalia.training.config import TrainingConfig
 from castalia.training.fit import fit
 from diphoton_sample import TruthModel, bound_of, diphoton_arrays, diphoton_features, judged_sample, training_batch
@@ -52,7 +52,7 @@ MODELS = (*TRUTHS, DEFAULT, "paper", RIVAL)
 SEEDS = (1, 2, 3)
 STRETCH = 0.003  # nat, wished for and not demanded
 
-_CODE = ("rng.py", "nn", "detectors", "processes", "estimators", "training", "metrics", "apps/simulate")
+_CODE = ("rng.py", "nn", "detectors", "processes", "estimators", "training", "metrics", "runs", "apps/simulate")
 PATHS = [
     *(f"src/castalia/{part}" for part in _CODE),
     *(f"benchmarks/{part}.py" for part in ("fidelity", "fidelity_measures", "analytic_width", "diphoton_sample")),

@@ -17,7 +17,6 @@ from castalia.apps.simulate.judging import log_density
 from castalia.apps.simulate.profiles import Axis, Panel, axes_of, panels_of
 from castalia.apps.simulate.results import diphoton_system
 from castalia.apps.simulate.truth import AnalyticTruth
-from castalia.apps.simulate.validation import draw
 from castalia.estimators.arrays import events_from_array
 from castalia.estimators.base import Density, Sampler
 from castalia.metrics.correlation import correlation_matrix
@@ -27,6 +26,7 @@ from castalia.metrics.resolution import resolution_profiles
 from castalia.metrics.width_ratio import WidthCheck, largest_discrepancy
 from castalia.physics.constants import HIGGS_MASS
 from castalia.rng import Stream
+from castalia.runs.validation import draw
 from diphoton_sample import TruthModel
 
 __all__ = ["Effort", "measure"]

@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 
-from castalia.apps.simulate.config import TRAINING_OTHERWISE
 from castalia.apps.simulate.events import JudgedEvents
 from castalia.apps.simulate.judging import log_density
 from castalia.data.features import FeatureArrays, Features
@@ -30,6 +29,7 @@ from castalia.estimators.flows.flow import NormalizingFlow
 from castalia.estimators.registry import build, preset
 from castalia.metrics.density import kl_per_event
 from castalia.rng import Stream
+from castalia.runs.configuration import TRAINING_OTHERWISE
 from castalia.training.config import TrainingConfig
 from castalia.training.fit import fit
 from diphoton_sample import bound_of, diphoton_arrays, diphoton_features, judged_sample, training_batch

@@ -25,7 +25,6 @@ from typing import Any
 
 from castalia.apps.simulate.judging import log_density
 from castalia.apps.simulate.model import open_model
-from castalia.apps.simulate.validation import draw
 from castalia.detectors.photon_response import PhotonResponse
 from castalia.estimators.arrays import events_from_array
 from castalia.estimators.base import Density
@@ -33,6 +32,7 @@ from castalia.metrics.density import kl_per_event
 from castalia.metrics.distances import mean_wasserstein
 from castalia.production.diphoton import DiphotonRequest, generate_diphoton
 from castalia.rng import Stream
+from castalia.runs.validation import draw
 from diphoton_sample import bound_of, diphoton_arrays, judged_sample
 from record import ROOT, Goal, write_result
 from training_rates import training_rates

@@ -19,7 +19,7 @@ def test_splits_part_the_events_and_all_is_all(tmp_path, features_of, diphoton, 
     parts = {split: load_arrays([tmp_path / "a.root"], features, split) for split in SPLITS}
     assert np.array_equal(whole.arrays.condition, features.arrays(diphoton).condition)
     assert np.array_equal(whole.arrays.target, features.arrays(diphoton).target)
-    assert whole.counts == {"read": 400, "selected": 400, "skipped": 0, "incomplete": 0, "rows": 400}
+    assert whole.counts == {"read": 400, "unselected": 0, "selected": 400, "skipped": 0, "incomplete": 0, "rows": 400}
     rows = np.concatenate([part.arrays.row for part in parts.values()])
     assert sorted(rows.tolist()) == list(range(400))
     for split, part in parts.items():

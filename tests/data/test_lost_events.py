@@ -88,7 +88,7 @@ def test_loading_looks_at_the_targets_of_reconstructed_events_only(tmp_path):
     with pytest.raises(DataError, match=r"column 'pt' has 1 values that are NaN or infinite \(first in row 3\)"):
         load_arrays([wrong], features())
     assert load_arrays([wrong], features(), skip_bad=1).counts == {
-        "read": 4, "selected": 4, "skipped": 1, "incomplete": 0, "rows": 3,
+        "read": 4, "unselected": 0, "selected": 4, "skipped": 1, "incomplete": 0, "rows": 3,
     }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
             "univariate": "affine_spline",
         },
     ),
+    "smooth coupling": ("coupling_spline_flow", {"blocks": 2, "hidden": [16, 16], "activation": "silu"}),
     "paper": (
         "masked_autoregressive_flow",
         {"blocks": 3, "hidden": [16, 16], "conditional_affine": False, "truncate": True, "permutation": "half_swap"},

@@ -15,7 +15,7 @@ from castalia.data.layout import Layout, Variable
 from castalia.estimators.arrays import batch_from_arrays
 from castalia.estimators.base import Batch, Estimator
 from castalia.estimators.flow_matching.continuous import ContinuousBlock
-from castalia.estimators.registry import build
+from castalia.estimators.registry import PRESETS, build
 from castalia.rng import Stream
 
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -31,6 +31,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
             "univariate": "affine_spline",
         },
     ),
+    "scan": ("masked_autoregressive_flow", {**PRESETS["scan"][1], "hidden": [16, 16]}),
     "autoregressive spline": ("masked_autoregressive_flow", {"blocks": 2, "hidden": [16], "univariate": "spline"}),
     "paper": (
         "masked_autoregressive_flow",

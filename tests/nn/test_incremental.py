@@ -62,11 +62,11 @@ def _full_passes(network: MaskedMLP, encoded: Tensor, noise: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("variables", [1, 2, 5])
 @pytest.mark.parametrize("hidden", [(24,), (24, 17), (8, 9, 10), (3, 3), (2, 7)])
-@pytest.mark.parametrize("kind", ["plain", "tabulated"])
+@pytest.mark.parametrize(("kind", "activation"), [("plain", "relu"), ("tabulated", "relu"), ("plain", "silu")])
 @torch.no_grad()
-def test_steps_equal_full_passes(kind, hidden, variables):
+def test_steps_equal_full_passes(kind, activation, hidden, variables):
     context, width, _ = _contexts()[kind]
-    network = _filled(MaskedMLP(variables, width, 2, hidden))
+    network = _filled(MaskedMLP(variables, width, 2, hidden, activation=activation))
     frozen = frozen_masked(network, context, FOLDING)
     workspace = Workspace(context, variables, 10, torch.empty(0, dtype=torch.float64))
     bound = BoundNetwork(frozen, workspace)

@@ -22,6 +22,7 @@ __all__ = [
     "SkipBadFiles",
     "Workers",
     "parse_rename",
+    "parse_values",
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Write the result as JSON on standard output.")]
@@ -71,3 +72,21 @@ def parse_rename(pairs: Sequence[str] | None) -> dict[str, str]:
             raise ConfigError(f"--rename names column {column!r} twice ({renamed[column]} and {branch}); keep one.")
         renamed[column] = branch
     return renamed
+
+
+def parse_values(pairs: Sequence[str] | None, option: str) -> dict[str, float]:
+    """Turn ``NAME=NUMBER`` words of an option into a mapping.
+
+    Raises:
+        ConfigError: If a word is something else, or a name is given twice.
+    """
+    values: dict[str, float] = {}
+    for pair in pairs or ():
+        name, _, text = pair.partition("=")
+        if name in values:
+            raise ConfigError(f"{option} names {name!r} twice; keep one.")
+        try:
+            values[name] = float(text)
+        except ValueError:
+            raise ConfigError(f"{option} {pair!r}: write NAME=NUMBER, such as m_H=475.") from None
+    return values

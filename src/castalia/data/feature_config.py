@@ -25,6 +25,8 @@ class DataConfig(StrictModel):
         test_files: Files for the test, instead of a tenth of ``files``.
         identifiers: Columns that together identify an event.
         weight: Column of event weights, or ``None`` where all weigh the same.
+        selection: Column that is 1 where an event was selected and 0 where not: only selected events are learned from
+            or judged. ``None`` where all are.
     """
 
     files: tuple[str, ...] = Field(min_length=1)
@@ -33,6 +35,7 @@ class DataConfig(StrictModel):
     test_files: tuple[str, ...] = ()
     identifiers: tuple[str, ...] = ("run", "luminosityBlock", "event")
     weight: str | None = None
+    selection: str | None = None
 
     def paths(
         self, folder: Path, which: Literal["files", "validation_files", "test_files"] = "files"

@@ -69,7 +69,19 @@ class Features:
         for name in sorted(targets & {*self.passed_columns, *self._references()}):
             raise ConfigError(f"column '{name}' is a target and also an identifier, weight or reference; keep one.")
         if self.efficiency is not None:
-            self._check_efficiency(self.efficiency.column)
+            self._check_alone("[efficiency] column", self.efficiency.column)
+            if self.objects is not None and self.objects.take == "each":
+                raise ConfigError(
+                    '[efficiency] tells of whole events, but take = "each" models single objects; '
+                    "take a number of them."
+                )
+            if self.efficiency.column == self.data.selection:
+                raise ConfigError(
+                    f"column '{self.data.selection}' is [data] selection and [efficiency] column; keep one of them, "
+                    "because an efficiency needs the events that were not selected."
+                )
+        if self.data.selection is not None:
+            self._check_alone("[data] selection", self.data.selection)
         self._specs()  # contradicting units or ranges are found now rather than at the first file
 
     @property
@@ -111,9 +123,10 @@ class Features:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns needed to train: those to sample, the targets', and the one that says what was reconstructed."""
-        flag = () if self.efficiency is None else (self.efficiency.column,)
-        return tuple(dict.fromkeys((*self.columns_to_sample, *(t.column for t in self.target.values()), *flag)))
+        """Columns needed to train: those to sample, the targets', and those that say which events to learn from."""
+        flags = (self.data.selection, None if self.efficiency is None else self.efficiency.column)
+        targets = (t.column for t in self.target.values())
+        return tuple(dict.fromkeys((*self.columns_to_sample, *targets, *(flag for flag in flags if flag is not None))))
 
     def readable(self, columns: tuple[str, ...], available: Mapping[str, StoredColumn], where: str) -> tuple[str, ...]:
         """Return ``columns`` less the identifiers where a file has none of them.
@@ -173,6 +186,15 @@ class Features:
                 "name a column with one 0 or 1 for each event."
             )
         return np.asarray(_event_values(table, self.efficiency.column) != 0.0, dtype=np.bool_)
+
+    def selected(self, table: Table) -> NDArray[np.bool_]:
+        """Tell which events of a table are to be looked at, shape ``(events,)``; all where nothing says otherwise.
+
+        What is neither 0 nor 1 counts as selected, so that the check of the columns finds it.
+        """
+        if self.data.selection is None:
+            return np.ones(len(table), dtype=np.bool_)
+        return np.asarray(_event_values(table, self.data.selection) != 0.0, dtype=np.bool_)
 
     def _arrays(self, table: Table) -> FeatureArrays:
         order = self._order(table)
@@ -252,13 +274,9 @@ class Features:
             columns[t.column] = found[:, 0] if order is None else order.from_rows(found)
         return Table(columns)
 
-    def _check_efficiency(self, column: str) -> None:
+    def _check_alone(self, what: str, column: str) -> None:
         if column in {*self.columns_to_sample, *(t.column for t in self.target.values())}:
-            raise ConfigError(f"[efficiency] column = '{column}' has another use already; name a column of its own.")
-        if self.objects is not None and self.objects.take == "each":
-            raise ConfigError(
-                '[efficiency] tells of whole events, but take = "each" models single objects; take a number of them.'
-            )
+            raise ConfigError(f"{what} = '{column}' has another use already; name a column of its own.")
 
     def _relative(self, found: Floats, reference: Floats) -> Floats:
         """Subtract or divide by the references."""
@@ -356,10 +374,15 @@ class Features:
             declare(ColumnSpec(name=t.column, unit=t.unit, range=t.range, role="target"))
         if self.data.weight is not None:
             declare(ColumnSpec(name=self.data.weight, role="weight"))
+        if self.data.selection is not None:
+            declare(_flag(self.data.selection, "[data] selection"))
         if self.efficiency is not None:
-            flag = Need(value="0 or 1", why="[efficiency] column")
-            declare(ColumnSpec(name=self.efficiency.column, role="selection", needs=(flag,)))
+            declare(_flag(self.efficiency.column, "[efficiency] column"))
         return specs
+
+
+def _flag(name: str, why: str) -> ColumnSpec:
+    return ColumnSpec(name=name, role="selection", needs=(Need(value="0 or 1", why=why),))
 
 
 def _numbered(name: str, index: int | None) -> str:

@@ -41,7 +41,8 @@ class LoadedArrays:
     Attributes:
         arrays: The arrays; ``row`` counts the rows of all files one after the other.
         keys: Key of the event that each row belongs to, shape ``(rows,)``.
-        counts: Events ``read`` and ``selected``, of which ``skipped`` as bad and ``incomplete``, and ``rows`` made.
+        counts: Events ``read``; those of the split that [data] selection leaves out (``unselected``) or not
+            (``selected``); of the latter, ``skipped`` as bad and ``incomplete``; and ``rows`` made.
         hashes: SHA-256 of every file, by its path.
         first_rows: Number of the first row of every file, in the order of ``hashes``.
     """
@@ -156,7 +157,7 @@ class _Loader:
         self._targets = features.layout.target
         self._wanted = wanted
         self._policy = policy
-        self._selected = 0
+        self._selected = self._unselected = 0
         self._parts: list[FeatureArrays] = []
         self._keys: list[NDArray[np.uint64]] = []
 
@@ -169,8 +170,14 @@ class _Loader:
             raise DataError(f"{path}: {exc}") from exc
         rows = np.flatnonzero(self._wanted(keys))
         self.read += len(table)
-        self._selected += len(rows)
         table = table.take(rows)
+        try:
+            chosen = self._features.selected(table)
+        except DataError as exc:
+            raise DataError(f"{path}: {exc}") from exc
+        self._unselected += len(rows) - int(chosen.sum())
+        rows, table = rows[chosen], table.take(chosen)
+        self._selected += len(rows)
         bad = self._check_columns(table, rows + start, path)
         if bad.mask.any():
             good = self._policy.keep(bad)
@@ -242,6 +249,7 @@ class _Loader:
         counts = {
             "read": self.read,
             "selected": self._selected,
+            "unselected": self._unselected,
             "skipped": self._policy.skipped,
             "incomplete": arrays.incomplete,
             "rows": len(keys),

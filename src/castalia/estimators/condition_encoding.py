@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import final
 
 import numpy as np
@@ -10,15 +10,26 @@ import torch
 from torch import Tensor, nn
 
 from castalia.data.layout import Variable
+from castalia.errors import ConfigError
 from castalia.estimators.change_points import change_points
 from castalia.estimators.moments import weighted_quantiles
 from castalia.estimators.scaling import ConditionScaling
 from castalia.nn.embeddings import PiecewiseLinear
 
-__all__ = ["ConditionEncoding"]
+__all__ = ["ConditionEncoding", "require_condition"]
 
 _EDGE_EVENTS = 262_144  # enough for any quantile, and for any change that matters
 _QUANTILE_SHARE = 4  # one bin in so many lies between quantiles, the others serve the changes
+
+
+def require_condition(variables: Sized) -> None:
+    """Refuse a model of nothing but its targets, where its estimator cannot be one.
+
+    Raises:
+        ConfigError: If there are no condition variables.
+    """
+    if not variables:
+        raise ConfigError("The model has no condition; declare at least one variable under [condition].")
 
 
 @final
@@ -26,17 +37,14 @@ class ConditionEncoding(nn.Module):
     """Scaling of the conditions with an optional piecewise-linear embedding.
 
     Args:
-        variables: Condition variables, at least one.
+        variables: Condition variables; may be none.
         bins: Bins of the embedding; 0 for none.
-
-    Raises:
-        ConfigError: If there are no variables.
     """
 
     def __init__(self, variables: Sequence[Variable], bins: int) -> None:
         super().__init__()
         self.scaling = ConditionScaling(variables)
-        self.embedding = PiecewiseLinear(len(variables), bins) if bins else None
+        self.embedding = PiecewiseLinear(len(variables), bins) if bins and variables else None
         self.width = len(variables) if self.embedding is None else self.embedding.width
         self._seen: list[tuple[Tensor, Tensor, Tensor]] = []
         self._events = 0

@@ -15,7 +15,8 @@ from castalia.data.layout import Layout
 from castalia.data.strict import StrictModel
 from castalia.errors import ConfigError, DataError
 from castalia.estimators.base import Batch, Classifier, Estimator, Events, Losses, Objective
-from castalia.estimators.condition_encoding import ConditionEncoding
+from castalia.estimators.condition_encoding import ConditionEncoding, require_condition
+from castalia.nn.activation import Activation
 from castalia.nn.mlp import MLP
 
 __all__ = ["EfficiencyModel", "EfficiencyModelConfig"]
@@ -27,11 +28,13 @@ class EfficiencyModelConfig(StrictModel):
 
     Attributes:
         hidden: Widths of the hidden layers.
+        activation: Function between the layers; ``"silu"`` makes the efficiency smooth where nothing is embedded.
         embedding_bins: Bins of a piecewise-linear embedding of the conditions, which lets a small network follow
             thresholds and gaps between detector parts; 0 for none.
     """
 
     hidden: tuple[int, ...] = Field(default=(64, 64), min_length=1)
+    activation: Activation = "relu"
     embedding_bins: int = Field(default=64, ge=0)
 
 
@@ -57,9 +60,10 @@ class EfficiencyModel(Estimator, Classifier):
         super().__init__()
         if len(layout.target) != 1:
             raise ConfigError(f"An efficiency has one target, 0 or 1 for each event, not {len(layout.target)}.")
+        require_condition(layout.condition)
         self.config, self.layout = config, layout
         self.conditions = ConditionEncoding(layout.condition, config.embedding_bins)
-        self.network = MLP(self.conditions.width, 1, config.hidden, final_gain=0.1)
+        self.network = MLP(self.conditions.width, 1, config.hidden, final_gain=0.1, activation=config.activation)
 
     def prepare(self, stream: Iterable[Batch]) -> None:
         """Measure the scaling of the conditions; see ``Trainable.prepare``.

@@ -65,6 +65,11 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     # Location and width first, then a velocity field learned by regression.
     "flow_matching": ("flow_matching", {"hidden": [128, 128], "embedding_bins": 64}),
+    # Smooth in the condition, whose gradient a fit of parameters follows: nothing embedded, no kink in the networks.
+    "scan": (
+        "masked_autoregressive_flow",
+        {"blocks": 2, "hidden": [48, 48], "activation": "silu", "univariate": "affine_sigmoids"},
+    ),
     "smearing": ("parametric_smearing", {}),
 }
 

@@ -38,10 +38,7 @@ class ConditionScaling(nn.Module):
     """Logarithm where declared, then zero mean and unit variance.
 
     Args:
-        variables: Condition variables, at least one.
-
-    Raises:
-        ConfigError: If there are none.
+        variables: Condition variables; may be none.
     """
 
     mean: Tensor
@@ -49,8 +46,6 @@ class ConditionScaling(nn.Module):
 
     def __init__(self, variables: Sequence[Variable]) -> None:
         super().__init__()
-        if not variables:
-            raise ConfigError("The model has no condition; declare at least one variable under [condition].")
         self.variables = tuple(variables)
         self.logarithmic = [i for i, v in enumerate(self.variables) if v.transform == "log"]
         self.register_buffer("mean", torch.zeros(len(self.variables)))

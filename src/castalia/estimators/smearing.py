@@ -15,6 +15,7 @@ from castalia.data.strict import StrictModel
 from castalia.errors import ConfigError
 from castalia.estimators import crystal_ball
 from castalia.estimators.base import Batch, Density, Estimator, Events, Objective, Sampler
+from castalia.estimators.condition_encoding import require_condition
 from castalia.estimators.moments import weighted_quantiles
 from castalia.estimators.scaling import ConditionScaling, TargetScaling
 from castalia.rng import Stream
@@ -72,6 +73,7 @@ class ParametricSmearing(Estimator, Sampler, Density):
         super().__init__()
         if not isinstance(config, self.Config):
             raise ConfigError(f"{type(self).__name__} takes a {self.Config.__name__}, not a {type(config).__name__}.")
+        require_condition(layout.condition)
         self.config, self.layout = config, layout
         self.conditions = ConditionScaling(layout.condition)
         self.targets = TargetScaling(layout.target)

@@ -37,10 +37,14 @@ def _layers(network: MLP | MaskedMLP) -> list[tuple[Tensor, Tensor]]:
     return [(one.masked_weight() if isinstance(one, MaskedLinear) else one.weight, one.bias) for one in layers]
 
 
-def _evaluate(layers: list[tuple[Tensor, Tensor]], values: Value, parameters: int) -> Value:
-    *hidden, (weight, bias) = layers
+def _activated(network: MLP | MaskedMLP, values: Value) -> Value:
+    return values.op("Relu") if network.activation == "relu" else values * values.op("Sigmoid")
+
+
+def _evaluate(network: MLP | MaskedMLP, values: Value, parameters: int) -> Value:
+    *hidden, (weight, bias) = _layers(network)
     for one in hidden:
-        values = linear(one[0], values, one[1]).op("Relu")
+        values = _activated(network, linear(one[0], values, one[1]))
     # The last layer's rows stand variable by variable; they are wanted parameter by parameter.
     order = torch.arange(len(bias)).view(-1, parameters).t().flatten()
     return linear(weight[order], values, bias[order])
@@ -65,7 +69,7 @@ def evaluate(network: MLP, values: Value, parameters: int = 1) -> Value:
     Returns:
         Shape ``(P * variables, events)``: the first parameter of every variable, then the second, and so on.
     """
-    return _evaluate(_layers(network), values, parameters)
+    return _evaluate(network, values, parameters)
 
 
 def evaluate_masked(network: MaskedMLP, values: Value, context: Value) -> Value:
@@ -76,7 +80,7 @@ def evaluate_masked(network: MaskedMLP, values: Value, context: Value) -> Value:
         values: Variables, shape ``(T, events)``.
         context: Shape ``(C, events)``.
     """
-    return _evaluate(_layers(network), values.graph.join([context, values]), network.outputs)
+    return _evaluate(network, values.graph.join([context, values]), network.outputs)
 
 
 def solve_masked(network: MaskedMLP, context: Value, step: Callable[[int, Value], Value]) -> Value:
@@ -103,12 +107,12 @@ def solve_masked(network: MaskedMLP, context: Value, step: Callable[[int, Value]
         if sizes[i]:
             rows = slice(edges[0][i], edges[0][i + 1])
             start = linear(seen[rows, :i], join(variables), starts[i]) if i else starts[i]
-            hidden[0].append(start.op("Relu"))
+            hidden[0].append(_activated(network, start))
         for n in range(1, len(edges)):
             rows, known = slice(edges[n][i], edges[n][i + 1]), edges[n - 1][i + 1]
             if rows.start < rows.stop:
                 unit = linear(weights[n][rows, :known], join(hidden[n - 1]), biases[n][rows])
-                hidden[n].append(unit.op("Relu"))
+                hidden[n].append(_activated(network, unit))
         rows, known = slice(i * network.outputs, (i + 1) * network.outputs), edges[-1][i + 1]
         variables.append(step(i, linear(weights[-1][rows, :known], join(hidden[-1]), biases[-1][rows])))
     return join(variables)

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from castalia.errors import ConfigError
-from castalia.estimators.flows.univariate import AffineMap, AffineSplineMap, SplineMap, UnivariateMap
+from castalia.estimators.flows.univariate import AffineMap, ChainedMap, SplineMap, UnivariateMap
 from castalia.export.graph import FLOAT32, INT64, Value
 
 __all__ = ["map_forward", "map_inverse"]
@@ -39,11 +39,11 @@ def map_forward(univariate: UnivariateMap, x: Value, raw: Value, size: int) -> t
         case SplineMap():
             y, log_slope = _spline(univariate, x.reshape(1, -1), raw.reshape(univariate.parameters, -1))
             return y.reshape(size, -1), log_slope.reshape(size, -1)
-        case AffineSplineMap(affine, spline):
-            first, second = raw.split([affine.parameters * size, spline.parameters * size])
-            scaled, log_scale = map_forward(affine, x, first, size)
-            y, log_slope = map_forward(spline, scaled, second, size)
-            return y, log_scale + log_slope
+        case ChainedMap(first, second):
+            own, other = raw.split([first.parameters * size, second.parameters * size])
+            between, log_slope = map_forward(first, x, own, size)
+            y, more = map_forward(second, between, other, size)
+            return y, log_slope + more
     raise _unknown(univariate)
 
 
@@ -56,9 +56,9 @@ def map_inverse(univariate: UnivariateMap, y: Value, raw: Value, size: int) -> V
         case SplineMap():
             x = _spline_inverse(univariate, y.reshape(1, -1), raw.reshape(univariate.parameters, -1))
             return x.reshape(size, -1)
-        case AffineSplineMap(affine, spline):
-            first, second = raw.split([affine.parameters * size, spline.parameters * size])
-            return map_inverse(affine, map_inverse(spline, y, second, size), first, size)
+        case ChainedMap(first, second):
+            own, other = raw.split([first.parameters * size, second.parameters * size])
+            return map_inverse(first, map_inverse(second, y, other, size), own, size)
     raise _unknown(univariate)
 
 

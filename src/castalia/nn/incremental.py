@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeAlias, final
 import torch
 from torch import Tensor, nn
 
+from castalia.nn.activation import IN_PLACE, Activation
 from castalia.nn.masked import MaskedLinear, MaskedMLP
 from castalia.nn.mlp import MLP
 from castalia.nn.workspace import Context, Workspace
@@ -30,7 +31,7 @@ _MANY = 16  # units of a step, from which on it pays to look ahead
 
 
 class _Addition(NamedTuple):
-    """Units that a ReLU completes, and a product of complete units, to be added to units above or to their bias."""
+    """Units that the activation completes, and a product of complete units, to be added above or to a bias there."""
 
     units: Tensor
     seen: Tensor
@@ -49,7 +50,7 @@ class _Step(NamedTuple):
 
 @final
 class StepNetwork:
-    """A fully connected ReLU network whose units are evaluated in steps, as the variables it sees become known.
+    """A fully connected network whose units are evaluated in steps, as the variables it sees become known.
 
     Args:
         context: How its first layer reads the context.
@@ -57,6 +58,7 @@ class StepNetwork:
         later: Weights and bias of every other layer.
         edges: Of every layer, the first unit of each step, and the end.
         known: Number of variables seen at each step.
+        activation: Function between its layers.
     """
 
     def __init__(
@@ -66,7 +68,9 @@ class StepNetwork:
         later: Sequence[tuple[Tensor, Tensor]],
         edges: Sequence[Sequence[int]],
         known: Sequence[int],
+        activation: Activation,
     ) -> None:
+        self.activation = activation
         given, bias, seen = first
         self.edges, self.start = edges, context.start(given, bias)
         self.biases = [bias[:, None] for _, bias in later]
@@ -104,7 +108,7 @@ class BoundNetwork:
     """
 
     def __init__(self, network: StepNetwork, workspace: Workspace) -> None:
-        self._network, self._workspace = network, workspace
+        self._network, self._workspace, self._activate = network, workspace, IN_PLACE[network.activation]
         self._layers = [workspace.buffer(f"layer {n}", edges[-1]) for n, edges in enumerate(network.edges)]
         self._steps = [self._step(i) for i in range(len(network.seen))]
 
@@ -124,7 +128,7 @@ class BoundNetwork:
         if len(step.seen):
             step.first.addmm_(step.weight, step.seen)
         for units, seen, weight, above, bias in step.additions:
-            units.relu_()
+            self._activate(units)
             if bias is None:
                 above.addmm_(weight, seen)
             else:
@@ -158,7 +162,7 @@ def frozen_masked(network: MaskedMLP, context: Context, folding: Folding) -> Ste
     (weight, bias), *later = _folded([(layer.masked_weight(), layer.bias) for layer in layers], folding)
     outputs = [network.outputs * i for i in range(network.variables + 1)]
     first = (weight[:, : network.context], bias, weight[:, network.context :])
-    return StepNetwork(context, first, later, [*network.edges, outputs], range(network.variables))
+    return StepNetwork(context, first, later, [*network.edges, outputs], range(network.variables), network.activation)
 
 
 def frozen_mlp(network: MLP, context: Context, folding: Folding, variables: int = 0) -> StepNetwork:
@@ -173,7 +177,9 @@ def frozen_mlp(network: MLP, context: Context, folding: Folding, variables: int 
     layers: list[nn.Linear] = list(network.layers)  # type: ignore[arg-type]
     (weight, bias), *later = _folded([(layer.weight, layer.bias) for layer in layers], folding)
     edges = [[0, layer.out_features] for layer in layers]
-    return StepNetwork(context, (weight[:, variables:], bias, weight[:, :variables]), later, edges, [variables])
+    return StepNetwork(
+        context, (weight[:, variables:], bias, weight[:, :variables]), later, edges, [variables], network.activation
+    )
 
 
 def _folded(layers: list[tuple[Tensor, Tensor]], folding: Folding) -> list[tuple[Tensor, Tensor]]:

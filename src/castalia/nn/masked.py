@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from castalia.errors import ConfigError
+from castalia.nn.activation import ACTIVATIONS, Activation
 
 __all__ = ["MaskedLinear", "MaskedMLP"]
 
@@ -58,6 +59,7 @@ class MaskedMLP(nn.Module):
         outputs: Numbers put out per variable, ``P``.
         hidden: Width of each hidden layer, at least one layer.
         final_gain: Factor on the initial weights of the last layer.
+        activation: Function between its layers.
 
     Raises:
         ConfigError: If there is no hidden layer.
@@ -67,12 +69,18 @@ class MaskedMLP(nn.Module):
     """
 
     def __init__(
-        self, variables: int, context: int, outputs: int, hidden: Sequence[int], final_gain: float = 1.0
+        self,
+        variables: int,
+        context: int,
+        outputs: int,
+        hidden: Sequence[int],
+        final_gain: float = 1.0,
+        activation: Activation = "relu",
     ) -> None:
         super().__init__()
         if not hidden:
             raise ConfigError("A masked network needs at least one hidden layer; give its widths, such as [64, 64].")
-        self.variables, self.context, self.outputs = variables, context, outputs
+        self.variables, self.context, self.outputs, self.activation = variables, context, outputs, activation
         # Degree d: may see the first d variables. Context has degree 0, variable i (from 0) has degree i + 1.
         degrees = [torch.cat([torch.zeros(context, dtype=torch.long), torch.arange(1, variables + 1)])]
         degrees += [torch.sort(torch.arange(width) % variables).values for width in hidden]
@@ -96,7 +104,8 @@ class MaskedMLP(nn.Module):
             Shape ``(events, T, P)``; row ``i`` depends on variables ``0 … i - 1`` and on the context.
         """
         hidden = torch.cat([context, values], dim=1)
+        activated = ACTIVATIONS[self.activation]
         for layer in self.layers[:-1]:
-            hidden = torch.relu(layer(hidden))
+            hidden = activated(layer(hidden))
         out: Tensor = self.layers[-1](hidden)
         return out.view(len(out), self.variables, self.outputs)

@@ -10,12 +10,14 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from castalia.nn.activation import ACTIVATIONS, Activation
+
 __all__ = ["MLP"]
 
 
 @final
 class MLP(nn.Module):
-    """Fully connected network with ReLU between its layers.
+    """Fully connected network.
 
     Args:
         inputs: Number of input features, at least 1.
@@ -23,10 +25,19 @@ class MLP(nn.Module):
         hidden: Width of each hidden layer.
         final_gain: Factor on the initial weights and bias of the last layer; a small one makes the network start
             near zero, so that a flow built from it starts near the identity.
+        activation: Function between its layers.
     """
 
-    def __init__(self, inputs: int, outputs: int, hidden: Sequence[int], final_gain: float = 1.0) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        hidden: Sequence[int],
+        final_gain: float = 1.0,
+        activation: Activation = "relu",
+    ) -> None:
         super().__init__()
+        self.activation = activation
         widths = (inputs, *hidden, outputs)
         layers = [nn.Linear(before, after) for before, after in itertools.pairwise(widths)]
         with torch.no_grad():
@@ -45,7 +56,8 @@ class MLP(nn.Module):
         Returns:
             Shape ``(events, outputs)``.
         """
+        activated = ACTIVATIONS[self.activation]
         for layer in self.layers[:-1]:
-            values = torch.relu(layer(values))
+            values = activated(layer(values))
         result: Tensor = self.layers[-1](values)
         return result

@@ -7,6 +7,7 @@ from castalia_console import CONFIG
 from castalia.apps.simulate.config import load_config, parse_config
 from castalia.errors import ConfigError
 from castalia.estimators.registry import preset
+from castalia.runs.configuration import resolved_toml
 
 FOLDER = Path("/some/folder")
 
@@ -22,7 +23,7 @@ def parsed(source, **options):
 def test_writing_and_reading_back_changes_nothing():
     config = parsed(text('[model]\npreset = "spline"\noptions = { blocks = 2 }', "patience = 3"))
     # As the run folder keeps it, in another place.
-    assert parse_config(config.to_toml(), Path("run/config.toml"), Path("run")) == config
+    assert parse_config(resolved_toml(config), Path("run/config.toml"), Path("run")) == config
 
 
 def test_file_names_are_relative_to_the_file():

@@ -5,13 +5,13 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from castalia.apps.simulate.members import bootstrap
 from castalia.data.layout import Layout, Variable
 from castalia.estimators.arrays import batch_from_arrays, events_from_array, to_numpy
 from castalia.estimators.base import Batch
 from castalia.estimators.registry import build
 from castalia.metrics.bands import ONE_SIGMA, coverage, member_band
 from castalia.rng import Stream
+from castalia.runs.members import bootstrap
 from castalia.training.config import TrainingConfig
 from castalia.training.fit import fit
 

@@ -8,14 +8,10 @@ from unittest import mock
 
 import numpy as np
 import pytest
-import torch
 from castalia_console import column_hashes, here, read, start, typed, weights, write_config
 
-from castalia.apps.simulate import train as training
-from castalia.apps.simulate.config import load_config
-from castalia.apps.simulate.members import bootstrap, bootstrap_counts, member_config
 from castalia.errors import MachineError
-from castalia.estimators.arrays import batch_from_arrays
+from castalia.runs import fitting
 
 MEMBERS = '[model]\npreset = "compact"\nmembers = 3\noptions = { hidden = [16, 16], embedding_bins = 4 }'
 
@@ -97,14 +93,14 @@ def test_two_members_have_no_spread(toy, tmp_path):
 
 def test_a_training_stopped_between_members_goes_on(ensemble, toy, tmp_path):
     config = write_config(tmp_path / "c.toml", toy, model=MEMBERS)
-    save = training.save_model
+    save = fitting.save_model
 
     def full(folder, *rest):
         if folder.name == "member-02":
             raise MachineError("the disk is full.")
         save(folder, *rest)
 
-    with mock.patch.object(training, "save_model", full):
+    with mock.patch.object(fitting, "save_model", full):
         here("simulate", "train", config, "-o", tmp_path / "run").refused(1)
     here("simulate", "train", config, "-o", tmp_path / "run", "--resume").good()
     assert model_bytes(tmp_path / "run") == model_bytes(ensemble)
@@ -126,30 +122,3 @@ def test_killed_within_a_member_and_resumed_has_the_same_bits(toy, tmp_path):
         assert not (tmp_path / "run" / "models" / member).exists(), "killed too late"
     typed("simulate", "train", config, "-o", tmp_path / "run", "--resume").good()
     assert model_bytes(tmp_path / "run") == model_bytes(tmp_path / "whole")
-
-
-def test_bootstrap_counts_are_poisson_and_belong_to_the_event():
-    rows = np.repeat(np.arange(40_000), 2)
-    counts = bootstrap_counts(rows, 1, 1)
-    np.testing.assert_array_equal(counts[::2], counts[1::2])
-    mean, variance = counts[::2].mean(), counts[::2].var()
-    assert abs(mean - 1) < 5 / np.sqrt(40_000)
-    assert abs(variance - 1) < 5 * np.sqrt(3 / 40_000)  # fourth central moment of the Poisson distribution: 1 + 3
-    # A function of (seed, member, row): another selection of rows changes nothing, another member or seed everything.
-    np.testing.assert_array_equal(bootstrap_counts(np.array([7, 3]), 1, 1), counts[[14, 6]])
-    for other in (bootstrap_counts(rows, 1, 2), bootstrap_counts(rows, 2, 1)):
-        assert abs(np.corrcoef(other[::2], counts[::2])[0, 1]) < 5 / np.sqrt(40_000)
-
-
-def test_bootstrap_repeats_events():
-    batch = batch_from_arrays(np.arange(50.0)[:, None], None, index=np.arange(100, 150))
-    drawn = bootstrap(batch, 1, 3)
-    repeats = torch.bincount(drawn.index, minlength=150)[100:]
-    np.testing.assert_array_equal(repeats.numpy(), bootstrap_counts(batch.index.numpy(), 1, 3))
-
-
-def test_members_have_seeds_of_their_own(toy, tmp_path):
-    config = load_config(write_config(tmp_path / "c.toml", toy, model=MEMBERS))
-    assert member_config(config, 0) == config
-    seeds = [member_config(config, member).training.seed for member in range(5)]
-    assert len(set(seeds)) == 5

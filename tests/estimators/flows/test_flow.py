@@ -76,8 +76,6 @@ def test_misuse_is_named():
         estimator.sample(events.condition, 1, Stream(1, "").at())
     with pytest.raises(ConfigError, match="takes a MaskedAutoregressiveConfig"):
         MaskedAutoregressiveFlow(CouplingSplineConfig(), LAYOUT)
-    with pytest.raises(ConfigError, match="no condition"):
-        MaskedAutoregressiveFlow(MaskedAutoregressiveConfig(), Layout((), LAYOUT.target))
     with pytest.raises(ConfigError, match="no target"):
         MaskedAutoregressiveFlow(MaskedAutoregressiveConfig(), Layout(LAYOUT.condition, ()))
     with pytest.raises(DataError, match="needs 2 columns: x, n"):
@@ -130,3 +128,18 @@ def test_training_learns_widths_and_correlation(name, config):
         optimiser.step()
     kl, error = divergence()
     assert -5 * error < kl < 0.03 + 5 * error
+
+
+def test_without_a_condition_the_distribution_of_all_events_is_learned():
+    layout = Layout((), LAYOUT.target)
+    events = _events()
+    unconditional = batch_from_arrays(np.empty((len(events), 0)), events.target.flat.numpy())
+    for options in ({}, {"embedding_bins": 4, "univariate": "spline"}):
+        estimator = build("masked_autoregressive_flow", options, layout)
+        estimator.prepare([unconditional])
+        assert estimator.log_prob(unconditional).shape == (len(events),)
+        drawn = estimator.sample(unconditional.condition, 2, Stream(1, "").at()).flat
+        assert drawn.shape == (2 * len(events), 2)
+    for name in ("flow_matching", "efficiency", "parametric_smearing"):
+        with pytest.raises(ConfigError, match="no condition"):
+            build(name, {}, Layout((), LAYOUT.target[:1]))

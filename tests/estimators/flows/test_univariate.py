@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from castalia.estimators.flows.univariate import AffineMap, AffineSplineMap, SplineMap
+from castalia.estimators.flows.sigmoids import SigmoidMap
+from castalia.estimators.flows.univariate import AffineMap, ChainedMap, SplineMap
 from castalia.rng import Stream
 
 MAPS = {
@@ -13,7 +14,8 @@ MAPS = {
     "wide affine": AffineMap(4.0),
     "spline": SplineMap(8, 3.0),
     "coarse": SplineMap(2, 1.0),
-    "both": AffineSplineMap(AffineMap(2.0), SplineMap(5, 3.0)),
+    "sigmoids": SigmoidMap(6),
+    "both": ChainedMap(AffineMap(2.0), SplineMap(5, 3.0)),
 }
 
 

@@ -15,12 +15,10 @@ from castalia import __version__
 from castalia.apps.simulate.efficiency import closure
 from castalia.apps.simulate.events import JudgedEvents
 from castalia.apps.simulate.figures import draw_figures
-from castalia.apps.simulate.inputs import check_rename, common_truth
 from castalia.apps.simulate.judging import judge_sampler, measure_truth
 from castalia.apps.simulate.model import ResponseModel, open_model
 from castalia.apps.simulate.page import page_of
 from castalia.apps.simulate.results import Systems, diphoton_system, metrics_of
-from castalia.apps.simulate.seen import unseen
 from castalia.apps.simulate.truth import analytic_truth, is_diphoton
 from castalia.data.loading import LoadedArrays, content_keys, load_arrays
 from castalia.data.usable import UsableFiles, usable_files
@@ -28,7 +26,9 @@ from castalia.errors import DataError, GateError
 from castalia.estimators.base import Estimator
 from castalia.metrics.efficiency import EfficiencyCheck
 from castalia.reports.document import write_report
+from castalia.runs.inputs import check_rename, common_truth
 from castalia.runs.report_folder import ReportFolder, refuse_report
+from castalia.runs.seen import unseen
 
 __all__ = ["EvaluateRequest", "evaluate"]
 

@@ -13,7 +13,6 @@ from castalia.apps.simulate.judging import Judgement, ProfilePair
 from castalia.apps.simulate.model import ResponseModel
 from castalia.apps.simulate.profiles import Panel, panels_of
 from castalia.apps.simulate.results import MASS_WINDOW, Systems
-from castalia.apps.simulate.validation import VALIDATION_EVENTS
 from castalia.metrics.moments import Moments
 from castalia.plots.correlation import correlation_figure
 from castalia.plots.efficiency import EfficiencyPanel, efficiency_grid
@@ -23,6 +22,7 @@ from castalia.plots.ratio import RatioPanel, Sample, ratio_grid, ratio_histogram
 from castalia.plots.resolution import ProfilePanel, WidthCurve, resolution_grid
 from castalia.plots.response import response_edges, response_figure
 from castalia.reports.document import FigureItem
+from castalia.runs.validation import VALIDATION_EVENTS
 
 __all__ = ["draw_figures"]
 

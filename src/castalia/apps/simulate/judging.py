@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from castalia.apps.simulate.events import JudgedEvents
 from castalia.apps.simulate.profiles import Axis, Panel, axes_of, panels_of, profile
-from castalia.apps.simulate.validation import draw
 from castalia.estimators.arrays import batch_from_arrays, events_from_array, to_numpy
 from castalia.estimators.base import Density, Estimator, Sampler
 from castalia.metrics.auc import AucEstimate
@@ -26,6 +25,7 @@ from castalia.metrics.resolution import ResolutionProfile
 from castalia.metrics.two_sample import TwoSampleTest, conditional_auc, two_sample_test
 from castalia.metrics.width_ratio import WidthCheck, inclusive_width_checks, width_checks
 from castalia.rng import Stream
+from castalia.runs.validation import draw
 
 __all__ = ["Judgement", "ProfilePair", "Truths", "judge_sampler", "measure_truth"]
 

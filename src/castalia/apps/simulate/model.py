@@ -17,7 +17,10 @@ from castalia.estimators.storage import load_model, model_hash
 from castalia.metrics.support import ConditionRanges, outside
 from castalia.runs.folder import RunFolder
 
-__all__ = ["ResponseModel", "open_model", "sampler_of"]
+__all__ = ["NOMINAL", "ResponseModel", "open_model", "sampler_of"]
+
+NOMINAL = "response"
+"""Name of the response among the models of a run."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,11 @@ def open_model(path: Path) -> ResponseModel:
     folder = RunFolder.open(path)
     if folder.record.application != "simulate":
         raise ModelError(f"{path}: is a run of {folder.record.application!r}; give one written by `simulate train`.")
-    if not (folder.models / "response").is_dir():
+    if not (folder.models / NOMINAL).is_dir():
         raise ModelError(f"{path}: has no trained model yet; finish it with `castalia simulate train … --resume`.")
     config = parse_config(folder.config_text(), path / "config.toml", path)
     features = config.features()
-    response, rival = load_model(folder.models / "response"), load_model(folder.models / "rival")
+    response, rival = load_model(folder.models / NOMINAL), load_model(folder.models / "rival")
     names = tuple(v.name for v in features.layout.condition)
     ranges = response.extra.get("condition_ranges")
     if response.layout != features.layout or not isinstance(ranges, dict) or set(ranges) != set(names):
@@ -114,5 +117,5 @@ def open_model(path: Path) -> ResponseModel:
         None if config.efficiency is None else _efficiency(folder),
         ConditionRanges(*np.array([ranges[name] for name in names], dtype=np.float64).T),
         np.array(response.extra["target_scales"], dtype=np.float64),
-        model_hash(folder.models / "response"),
+        model_hash(folder.models / NOMINAL),
     )

@@ -16,10 +16,7 @@ from pydantic import JsonValue
 
 from castalia import __version__
 from castalia.apps.simulate.efficiency import PROBABILITY, probabilities
-from castalia.apps.simulate.inputs import check_rename
-from castalia.apps.simulate.members import load_member, member_hashes
-from castalia.apps.simulate.model import ResponseModel, open_model, sampler_of
-from castalia.apps.simulate.validation import draw
+from castalia.apps.simulate.model import NOMINAL, ResponseModel, open_model, sampler_of
 from castalia.data.checks import BadRowPolicy, check_table
 from castalia.data.loading import distinct_contents
 from castalia.data.readers import open_reader
@@ -33,6 +30,9 @@ from castalia.estimators.storage import model_hash
 from castalia.production.pool import produce
 from castalia.production.units import Produced, Task, Unit, plan_units
 from castalia.rng import Stream
+from castalia.runs.inputs import check_rename
+from castalia.runs.members import load_member, member_hashes
+from castalia.runs.validation import draw
 
 __all__ = ["SampleRequest", "SampleTask", "sample"]
 
@@ -140,7 +140,7 @@ class SampleTask(Task):
 @lru_cache(maxsize=99)  # as many members as there can be: units alternate between them
 def _sampler(path: str, changed: int, member: int) -> Sampler:
     model = _opened(path, changed)
-    return model.sampler if member == 0 else sampler_of(load_member(model.folder.models, member), Path(path))
+    return model.sampler if member == 0 else sampler_of(load_member(model.folder.models, member, NOMINAL), Path(path))
 
 
 @lru_cache(maxsize=1)
@@ -222,7 +222,7 @@ def sample(
         raise ConfigError(f"{request.output}: is one of the inputs; write the sampled events to another file.")
     model = open_model(request.run)
     number = model.config.model.members
-    members = member_hashes(request.run, model.folder.models, number) if request.members else ()
+    members = member_hashes(model.folder, number, NOMINAL) if request.members else ()
     plan = _plan(request, model)
     task = SampleTask(request, plan.first_event, _with_flags(plan.schema, request, model))
     if request.dry_run:

@@ -13,6 +13,7 @@ from torch import Tensor
 from castalia.data.layout import Layout
 from castalia.data.strict import StrictModel
 from castalia.estimators.base import Batch, Losses, Objective
+from castalia.estimators.condition_encoding import require_condition
 from castalia.estimators.flow_matching.continuous import ContinuousBlock
 from castalia.estimators.flows.chain import Chain
 from castalia.estimators.flows.conditional_affine import ConditionalAffine
@@ -61,6 +62,7 @@ class FlowMatching(NormalizingFlow):
     Config = FlowMatchingConfig
 
     def __init__(self, config: FlowMatchingConfig, layout: Layout) -> None:
+        require_condition(layout.condition)
         super().__init__(config, layout, config.embedding_bins)
         variables, plain = len(layout.target), len(layout.condition)
         self.chain = Chain(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from castalia.estimators.flows.chain import Frozen, RowBlock
 from castalia.estimators.flows.univariate import UnivariateMap
+from castalia.nn.activation import Activation
 from castalia.nn.incremental import BoundNetwork, frozen_masked
 from castalia.nn.masked import MaskedMLP
 from castalia.nn.workspace import Context
@@ -28,15 +29,23 @@ class AutoregressiveBlock(RowBlock):
         condition: Number of condition variables, ``C``.
         hidden: Widths of the hidden layers.
         univariate: The map of each target.
+        activation: Function between the network's layers.
 
     References:
         Papamakarios, Pavlakou and Murray, Masked Autoregressive Flow for Density Estimation (arXiv:1705.07057).
     """
 
-    def __init__(self, variables: int, condition: int, hidden: Sequence[int], univariate: UnivariateMap) -> None:
+    def __init__(
+        self,
+        variables: int,
+        condition: int,
+        hidden: Sequence[int],
+        univariate: UnivariateMap,
+        activation: Activation = "relu",
+    ) -> None:
         super().__init__()
         self.univariate = univariate
-        self.network = MaskedMLP(variables, condition, univariate.parameters, hidden, final_gain=_START_GAIN)
+        self.network = MaskedMLP(variables, condition, univariate.parameters, hidden, _START_GAIN, activation)
 
     def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Map all targets with one evaluation of the network."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from castalia.estimators.flows.chain import Frozen, RowBlock
 from castalia.estimators.flows.univariate import AffineMap
+from castalia.nn.activation import Activation
 from castalia.nn.incremental import BoundNetwork, frozen_mlp
 from castalia.nn.mlp import MLP
 from castalia.nn.workspace import Context
@@ -26,13 +27,17 @@ class ConditionalAffine(RowBlock):
         condition: Number of condition variables.
         hidden: Widths of the hidden layers; with none, both are sums of one function per condition feature.
         limit: Largest absolute log-scale.
+        activation: Function between the network's layers.
     """
 
-    def __init__(self, variables: int, condition: int, hidden: Sequence[int], limit: float) -> None:
+    def __init__(
+        self, variables: int, condition: int, hidden: Sequence[int], limit: float, activation: Activation = "relu"
+    ) -> None:
         super().__init__()
         self.variables = variables
         self.univariate = AffineMap(limit)
-        self.network = MLP(condition, variables * self.univariate.parameters, hidden, final_gain=0.1)
+        outputs = variables * self.univariate.parameters
+        self.network = MLP(condition, outputs, hidden, final_gain=0.1, activation=activation)
 
     def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Scale and shift by the condition."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from castalia.estimators.flows.chain import Frozen, RowBlock
 from castalia.estimators.flows.univariate import UnivariateMap
+from castalia.nn.activation import Activation
 from castalia.nn.incremental import BoundNetwork, frozen_mlp
 from castalia.nn.mlp import MLP
 from castalia.nn.workspace import Context
@@ -31,17 +32,26 @@ class CouplingBlock(RowBlock):
         condition: Number of condition variables, ``C``.
         hidden: Widths of the hidden layers.
         univariate: The map of each target.
+        activation: Function between the network's layers.
 
     References:
         Dinh, Sohl-Dickstein and Bengio, Density estimation using Real NVP (arXiv:1605.08803).
     """
 
-    def __init__(self, variables: int, condition: int, hidden: Sequence[int], univariate: UnivariateMap) -> None:
+    def __init__(
+        self,
+        variables: int,
+        condition: int,
+        hidden: Sequence[int],
+        univariate: UnivariateMap,
+        activation: Activation = "relu",
+    ) -> None:
         super().__init__()
         self.univariate = univariate
         self.kept = variables // 2
         self.mapped = variables - self.kept
-        self.network = MLP(self.kept + condition, self.mapped * univariate.parameters, hidden, final_gain=_START_GAIN)
+        outputs = self.mapped * univariate.parameters
+        self.network = MLP(self.kept + condition, outputs, hidden, _START_GAIN, activation)
 
     def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Map the second half."""

@@ -23,9 +23,11 @@ from castalia.estimators.flows.conditional_affine import ConditionalAffine
 from castalia.estimators.flows.coupling import CouplingBlock
 from castalia.estimators.flows.incremental import IncrementalSampler
 from castalia.estimators.flows.permutation import Permutation, half_swap, mixed, reverse
+from castalia.estimators.flows.sigmoids import SigmoidMap
 from castalia.estimators.flows.triangular import TriangularLinear
-from castalia.estimators.flows.univariate import AffineMap, AffineSplineMap, SplineMap, UnivariateMap
+from castalia.estimators.flows.univariate import AffineMap, ChainedMap, SplineMap, UnivariateMap
 from castalia.estimators.scaling import TargetScaling
+from castalia.nn.activation import Activation
 
 __all__ = [
     "CouplingSplineConfig",
@@ -44,8 +46,11 @@ class FlowConfig(StrictModel):
     Attributes:
         blocks: Number of blocks in the chain.
         hidden: Widths of the hidden layers of each block's network.
+        activation: Function between the layers; ``"silu"`` makes the density smooth in the condition where that is not
+            embedded.
         embedding_bins: Bins of a piecewise-linear embedding of the conditions; 0 for none.
-        conditional_affine: Take location and width as functions of the condition out first, in a block of their own.
+        conditional_affine: Take location and width as functions of the condition out first, in a block of their own;
+            nothing where there is no condition.
         affine_hidden: Widths of the hidden layers of that block, ``hidden`` if not given. With none, location and
             log-width are sums of one function per condition, as those of detectors nearly are where the conditions are
             embedded; what does not add up is left to the other blocks.
@@ -56,12 +61,13 @@ class FlowConfig(StrictModel):
         log_scale_limit: Largest absolute log-scale of one affine map.
         truncate: Confine unbounded targets to a fixed range by a final tanh, and train on events within it only.
         permutation: How the order of the targets changes between blocks.
-        bins: Bins of a spline.
+        bins: Bins of a spline, or number of sigmoids.
         bound: Half width of a spline's interval, in standard deviations of the target.
     """
 
     blocks: int = Field(default=2, ge=1)
     hidden: tuple[int, ...] = Field(default=(64, 64), min_length=1)
+    activation: Activation = "relu"
     embedding_bins: int = Field(default=0, ge=0)
     conditional_affine: bool = True
     affine_hidden: tuple[int, ...] | None = None
@@ -85,10 +91,11 @@ class MaskedAutoregressiveConfig(FlowConfig):
     """Configuration of ``MaskedAutoregressiveFlow``.
 
     Attributes:
-        univariate: The map of each target: affine as in the paper, a rational-quadratic spline, or one after the other.
+        univariate: The map of each target: affine as in the paper, a rational-quadratic spline, or an affine map and
+            then a spline or as many sigmoids, which are smooth to every order.
     """
 
-    univariate: Literal["affine", "spline", "affine_spline"] = "affine"
+    univariate: Literal["affine", "spline", "affine_spline", "affine_sigmoids"] = "affine"
 
 
 @final
@@ -101,12 +108,12 @@ class NormalizingFlow(Estimator, Sampler, Density):
 
     Args:
         config: Configuration, an instance of the class's ``Config``.
-        layout: Condition and target variables.
+        layout: Condition and target variables; without any condition the distribution of all events is learned.
         embedding_bins: Bins of a piecewise-linear embedding of the conditions; 0 for none.
         truncate: Confine unbounded targets to a fixed range.
 
     Raises:
-        ConfigError: If a side of the layout is empty, or the configuration is another model's.
+        ConfigError: If the layout has no target, or the configuration is another model's.
 
     References:
         Generative Machine Learning for Detector Response Modeling with a Conditional Normalizing Flow, section 2.
@@ -220,9 +227,9 @@ class LikelihoodFlow(NormalizingFlow):
     def _blocks(self, config: FlowConfig, layout: Layout) -> list[Block]:
         variables, condition = len(layout.target), self.conditions.width
         blocks: list[Block] = []
-        if config.conditional_affine:
+        if config.conditional_affine and condition:
             hidden = config.hidden if config.affine_hidden is None else config.affine_hidden
-            blocks.append(ConditionalAffine(variables, condition, hidden, config.log_scale_limit))
+            blocks.append(ConditionalAffine(variables, condition, hidden, config.log_scale_limit, config.activation))
         if config.linear and variables > 1:
             blocks.append(TriangularLinear(variables))
         for number in range(config.blocks):
@@ -265,10 +272,11 @@ class MaskedAutoregressiveFlow(LikelihoodFlow):
         maps: dict[str, UnivariateMap] = {
             "affine": affine,
             "spline": spline,
-            "affine_spline": AffineSplineMap(affine, spline),
+            "affine_spline": ChainedMap(affine, spline),
+            "affine_sigmoids": ChainedMap(affine, SigmoidMap(config.bins)),
         }
         chosen = config.univariate if isinstance(config, MaskedAutoregressiveConfig) else "affine"
-        return AutoregressiveBlock(variables, condition, config.hidden, maps[chosen])
+        return AutoregressiveBlock(variables, condition, config.hidden, maps[chosen], config.activation)
 
 
 @final
@@ -283,7 +291,9 @@ class CouplingSplineFlow(LikelihoodFlow):
 
     def block(self, config: FlowConfig, variables: int, condition: int) -> Block:
         """Build one coupling block."""
-        return CouplingBlock(variables, condition, config.hidden, SplineMap(config.bins, config.bound))
+        return CouplingBlock(
+            variables, condition, config.hidden, SplineMap(config.bins, config.bound), config.activation
+        )
 
 
 def _order(name: Literal["half_swap", "reverse", "mixed"], layout: Layout, number: int) -> list[int]:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 __all__ = [
     "AffineMap",
-    "AffineSplineMap",
+    "ChainedMap",
     "SplineMap",
     "UnivariateMap",
     "rational_quadratic",
@@ -187,45 +187,45 @@ class SplineMap(UnivariateMap):
 
 @final
 @dataclass(frozen=True)
-class AffineSplineMap(UnivariateMap):
-    """An affine map and then a spline: where a number is and how narrow, and then what shape its distribution has.
+class ChainedMap(UnivariateMap):
+    """One map after another: an affine map for where a number is and how narrow, then its distribution's shape.
 
     A spline alone follows a narrow distribution that moves with the other targets only by moving all of its knots.
 
     Attributes:
-        affine: The map that comes first; the first raw parameters are its own.
-        spline: The map of what it leaves.
+        first: The map that comes first; the first raw parameters are its own.
+        second: The map of what it leaves.
     """
 
-    affine: AffineMap = AffineMap()
-    spline: SplineMap = SplineMap()
+    first: UnivariateMap
+    second: UnivariateMap
 
     @property
     def parameters(self) -> int:
         """Those of both."""
-        return self.affine.parameters + self.spline.parameters
+        return self.first.parameters + self.second.parameters
 
     def forward(self, x: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale, shift and evaluate the spline."""
-        first, second = torch.split(raw, [self.affine.parameters, self.spline.parameters], dim=-1)
-        scaled, log_scale = self.affine.forward(x, first)
-        y, log_slope = self.spline.forward(scaled, second)
-        return y, log_scale + log_slope
+        """Apply both and add their log-slopes."""
+        own, other = torch.split(raw, [self.first.parameters, self.second.parameters], dim=-1)
+        between, log_slope = self.first.forward(x, own)
+        y, more = self.second.forward(between, other)
+        return y, log_slope + more
 
     def inverse(self, y: Tensor, raw: Tensor) -> Tensor:
-        """Undo the spline, then unshift and unscale."""
-        first, second = torch.split(raw, [self.affine.parameters, self.spline.parameters], dim=-1)
-        return self.affine.inverse(self.spline.inverse(y, second), first)
+        """Undo the second, then the first."""
+        own, other = torch.split(raw, [self.first.parameters, self.second.parameters], dim=-1)
+        return self.first.inverse(self.second.inverse(y, other), own)
 
     def folding(self) -> tuple[list[float], list[float]]:
         """Those of both."""
-        (factors, offsets), (more_factors, more_offsets) = self.affine.folding(), self.spline.folding()
+        (factors, offsets), (more_factors, more_offsets) = self.first.folding(), self.second.folding()
         return factors + more_factors, offsets + more_offsets
 
     def inverse_rows(self, y: Tensor, raw: Tensor, out: Tensor) -> None:
-        """Undo the spline, then unshift and unscale."""
-        self.spline.inverse_rows(y, raw[..., self.affine.parameters :, :], out)
-        self.affine.inverse_rows(out, raw[..., : self.affine.parameters, :], out)
+        """Undo the second, then the first."""
+        self.second.inverse_rows(y, raw[..., self.first.parameters :, :], out)
+        self.first.inverse_rows(out, raw[..., : self.first.parameters, :], out)
 
 
 @cache

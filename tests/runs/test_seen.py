@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from castalia.apps.simulate.inputs import check_rename
-from castalia.apps.simulate.seen import NAME, save_seen, unseen
 from castalia.errors import ConfigError, ModelError
 from castalia.rng import Stream
+from castalia.runs.inputs import check_rename
+from castalia.runs.seen import NAME, save_seen, unseen
 
 
 def keys(count, counter=0):

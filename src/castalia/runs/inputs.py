@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from castalia.apps.simulate.config import SimulateConfig
 from castalia.data.features import FeatureArrays, Features
 from castalia.data.loading import LoadedArrays, SplitSource, load_arrays, split_sources
 from castalia.data.schema import Schema
@@ -61,21 +60,20 @@ class Inputs:
         return load_arrays(source.paths, self.features, source.select, skip_bad=skip_bad)
 
 
-def open_inputs(config: SimulateConfig, skip_bad_files: bool = False) -> Inputs:
-    """Find and check the files of a configuration.
+def open_inputs(features: Features, skip_bad_files: bool = False) -> Inputs:
+    """Find and check the files that a section names.
 
     Args:
-        config: The configuration.
+        features: The meaning of the files' columns; its ``data`` names the files, with absolute patterns.
         skip_bad_files: Leave out files that cannot be used, and say why.
 
     Raises:
         DataError: If a pattern matches nothing, a column is absent, or a file cannot be opened or is not what
             its sidecar describes.
     """
-    features = config.features()
-    sources = split_sources(config.data, Path())
+    sources = split_sources(features.data, Path())
     paths = tuple(dict.fromkeys(path for source in sources.values() for path in source.paths))
-    found = usable_files(paths, features, features.columns, tree=config.data.tree, skip_bad=skip_bad_files)
+    found = usable_files(paths, features, features.columns, tree=features.data.tree, skip_bad=skip_bad_files)
     if found.skipped:
         sources = {
             split: SplitSource(tuple(path for path in source.paths if path in found.files), source.select)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from castalia.errors import DataError
+from castalia.metrics.bands import ONE_SIGMA
+from castalia.metrics.coverage import (
+    binomial_interval,
+    calibrated_threshold,
+    coverage_of,
+    covered_by_errors,
+    expected_overlap,
+    pool_error,
+    summarise_pulls,
+)
+from castalia.rng import Stream
+
+
+def estimates(experiments, scale=1.0, unit="exact"):
+    rng = Stream(5, "test coverage", unit).at()
+    return rng.standard_normal(experiments), np.full(experiments, scale)
+
+
+@pytest.mark.statistical
+def test_an_exact_model_covers_and_one_with_errors_too_small_does_not():
+    experiments = 4_000
+    for level in (ONE_SIGMA, 0.95):
+        values, errors = estimates(experiments)
+        honest = coverage_of(covered_by_errors(values, errors, 0.0, level), level)
+        assert abs(honest.fraction - level) < 5.0 * math.sqrt(level * (1.0 - level) / experiments)
+        small = coverage_of(covered_by_errors(*estimates(experiments, 0.7), 0.0, level), level)
+        assert abs(small.fraction - level) > 5.0 * math.sqrt(level * (1.0 - level) / experiments)
+        assert not small.right
+
+
+@pytest.mark.statistical
+def test_pulls_have_the_errors_they_say():
+    experiments = 10_000
+    values, _ = estimates(experiments)
+    pulls = summarise_pulls(values)
+    assert pulls.mean_error == pytest.approx(1.0 / math.sqrt(experiments), rel=0.05)
+    assert pulls.width_error == pytest.approx(1.0 / math.sqrt(2.0 * experiments), rel=0.1)
+    assert abs(pulls.mean) < 5.0 * pulls.mean_error
+    assert abs(pulls.width - 1.0) < 5.0 * pulls.width_error
+    wide = summarise_pulls(values / 0.7)
+    assert abs(wide.width - 1.0) > 5.0 * wide.width_error
+    # Heavy tails: half of the pulls are twice as wide, so the width is known worse than that of normal pulls.
+    tails = summarise_pulls(values * np.where(np.arange(experiments) % 2, 1.0, 3.0))
+    assert tails.width_error > 1.3 * tails.width / math.sqrt(2.0 * experiments)
+
+
+def test_binomial_interval_is_that_of_clopper_and_pearson():
+    low, high = binomial_interval(7, 20, 0.95)
+    assert binom.sf(6, 20, low) == pytest.approx(0.025)
+    assert binom.cdf(7, 20, high) == pytest.approx(0.025)
+    assert binomial_interval(0, 10, 0.9)[0] == 0.0
+    assert binomial_interval(10, 10, 0.9)[1] == 1.0
+    with pytest.raises(DataError, match="11 of 10"):
+        binomial_interval(11, 10, 0.9)
+
+
+@pytest.mark.statistical
+def test_calibrated_threshold_is_wilks_where_that_holds_and_not_where_it_fails():
+    rng = Stream(5, "test thresholds").at()
+    statistic = np.square(rng.standard_normal((4_000, 2))).sum(axis=1)
+    for level in (ONE_SIGMA, 0.95):
+        found = calibrated_threshold(statistic, level, 2)
+        # The density of chi-squared with two degrees of freedom at its quantile is (1 - level) / 2.
+        known = math.sqrt(level * (1.0 - level) / 4_000) / (0.5 * (1.0 - level))
+        assert found.error == pytest.approx(known, rel=0.5)
+        assert abs(found.value - found.wilks) < 5.0 * known
+        doubled = calibrated_threshold(2.0 * statistic, level, 2)
+        assert abs(doubled.value - doubled.wilks) > 5.0 * doubled.error
+    with pytest.raises(DataError, match="at least 200"):
+        calibrated_threshold(statistic[:15], 0.95, 2)
+
+
+@pytest.mark.statistical
+def test_experiments_from_one_pool_share_what_is_expected_and_scatter_as_stated():
+    pool, events, pools, experiments = 400, 80, 400, 60
+    overlap = expected_overlap(events, pool)
+    means, fractions, shared = [], [], []
+    for number in range(pools):
+        rng = Stream(7, "test pool").at(number)
+        values = rng.standard_normal(pool)
+        rows = [rng.choice(pool, events, replace=False) for _ in range(experiments)]
+        pulls = np.array([values[chosen].mean() * math.sqrt(events) for chosen in rows])
+        means.append(pulls.mean())
+        fractions.append(np.mean(np.abs(pulls) < 1.0))
+        shared.append(len(np.intersect1d(rows[0], rows[1])) / events)
+    assert abs(np.mean(shared) - overlap) < 5.0 * np.std(shared) / math.sqrt(pools)
+    stated = summarise_pulls(np.resize([1.0, -1.0], experiments), overlap=overlap).mean_error
+    assert np.std(means) == pytest.approx(stated, rel=5.0 / math.sqrt(2.0 * pools))
+    # Beyond the binomial scatter of 60 experiments; first order in the overlap, hence a tenth of bias.
+    scatter = math.sqrt(max(np.var(fractions) - ONE_SIGMA * (1.0 - ONE_SIGMA) / experiments, 0.0))
+    assert scatter == pytest.approx(pool_error(ONE_SIGMA, overlap), rel=0.1 + 5.0 / math.sqrt(2.0 * pools))
+    assert pool_error(ONE_SIGMA, 0.0) == 0.0
+    with pytest.raises(DataError, match="without replacement"):
+        expected_overlap(500, 400)
+
+
+def test_too_few_experiments_are_refused():
+    with pytest.raises(DataError, match="two pseudo-experiments"):
+        summarise_pulls([1.0])
+    with pytest.raises(DataError, match="0 of 0"):
+        coverage_of([], 0.95)
