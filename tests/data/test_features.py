@@ -257,7 +257,7 @@ def test_lists_that_do_not_fit_are_named(features_of, diphoton):
     [
         (None, {}, {}, r"\[target\] is empty"),
         (None, {"x": {"column": "x", "per": "object"}}, {"y": {"column": "y"}}, r"there is no \[objects\]"),
-        (None, {"x": {"column": "y"}}, {"y": {"column": "y"}}, "column 'y' of a target"),
+        (None, {"x": {"column": "y"}}, {"y": {"column": "y"}}, r"column 'y' of \[target\]"),
         (None, {}, {"y": {"column": "event"}}, "'event' is a target and also"),
         (None, {}, {"y": {"column": "y", "minus": "x"}, "x": {"column": "x"}}, "'x' is a target and also"),
         (None, {}, {"y": {"column": "y"}, "x": {"column": "y"}}, "two variables with the same column"),
@@ -277,4 +277,23 @@ def test_contradictions_are_refused(objects, condition, target, said):
             None if objects is None else ObjectsConfig(**objects),
             {name: ConditionVariable(**values) for name, values in condition.items()},
             {name: TargetVariable(**values) for name, values in target.items()},
+        )
+
+
+def test_bounds_may_have_one_end_and_contradict_themselves():
+    half = Features(PLAIN, None, {}, {"m": TargetVariable(column="m", bounds=(0.0, np.inf))})
+    assert half.layout.target[0].bounds == (0.0, np.inf)
+    for bounds in ((1.0, 0.0), (np.nan, 1.0), (0.0, np.nan)):
+        with pytest.raises(ValueError, match="are empty"):
+            TargetVariable(column="m", bounds=bounds)
+
+
+def test_errors_name_the_sections_of_the_users_file():
+    with pytest.raises(ConfigError, match=r"\[parameters\] x has the column 'y' of \[observables\]"):
+        Features(
+            PLAIN,
+            None,
+            {"x": ConditionVariable(column="y")},
+            {"y": TargetVariable(column="y")},
+            sections=("[parameters]", "[observables]"),
         )

@@ -1,6 +1,5 @@
 """Every command and every configuration that the documentation shows, run at a small size."""
 
-import inspect as python_inspect
 import re
 import shlex
 import shutil
@@ -11,10 +10,10 @@ import awkward as ak
 import numpy as np
 import pytest
 from castalia_console import SMALL_MODEL, here, read, write_config
+from shown_documentation import CONFIGS, HELP, SHOWN, is_of_scan
 
 from castalia.apps.simulate.config import parse_config
 from castalia.cli import demo_simulate
-from castalia.cli.main import app
 from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.table import Table
 from castalia.data.writers import open_writer
@@ -22,31 +21,8 @@ from castalia.processes.hard import COLLIDER_PROCESSES
 from castalia.rng import Stream
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-COMMAND = re.compile(r"^(?:\$ )?castalia (.+?)(?:\s+#.*)?$", re.MULTILINE)
-BLOCK = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
-
-def functions(group=app):
-    """Every command's name and function."""
-    for command in group.registered_commands:
-        yield command.name or command.callback.__name__, command.callback
-    for inner in group.registered_groups:
-        for name, function in functions(inner.typer_instance):
-            yield f"{inner.name} {name}", function
-
-
-HELP = {name: re.findall(r"Example: castalia (.+)", python_inspect.getdoc(f)) for name, f in functions()}
-SHOWN = sorted(
-    {line for lines in HELP.values() for line in lines}
-    | {line for page in PAGES for block in page.read_text().split("```")[1::2] for line in COMMAND.findall(block)}
-)
-CONFIGS = {
-    **{f"{page.name} {i}": text for page in PAGES for i, text in enumerate(BLOCK.findall(page.read_text()))},
-    **{path.name: path.read_text() for path in (ROOT / "examples").glob("*.toml")},
-    "demo": demo_simulate.CONFIG.format(events=100, epochs=2, seed=1),
-}
-SCANS = {name: text for name, text in CONFIGS.items() if "[parameters]" in text}  # tests/end_to_end/test_scan_fit.py
+COMMANDS = [line for line in SHOWN if not is_of_scan(line)]
+SCANS = {name for name, text in CONFIGS.items() if "[parameters" in text}  # test_documentation_scan.py
 WHOLE = {name: text for name, text in CONFIGS.items() if "[data]" in text and "[target]" in text}
 
 
@@ -74,11 +50,12 @@ def test_the_documentation_was_found():
     assert set(HELP) == {
         "demo", "export", "inspect", "report", "generate diphoton", "generate detector", "generate card",
         *(f"generate {process.name}" for process in COLLIDER_PROCESSES),
-        "simulate train", "simulate sample", "simulate evaluate",
+        "simulate train", "simulate sample", "simulate evaluate", "scan train", "scan fit", "scan coverage",
     }  # fmt: skip
     assert all(HELP.values()), "each command's help has an example"
     assert len(SHOWN) >= 12
     assert {"diphoton.toml", "demo"} < set(WHOLE)
+    assert {"scan.toml", "demo scan"} <= SCANS
     assert any(name.startswith("README.md") for name in WHOLE)
     assert any(name.startswith("quickstart.md") for name in WHOLE)
 
@@ -117,7 +94,7 @@ def desk(tmp_path_factory):
 
 
 @pytest.mark.usefixtures("no_figures")
-@pytest.mark.parametrize("line", SHOWN)
+@pytest.mark.parametrize("line", COMMANDS)
 def test_a_shown_command_runs(line, desk, tmp_path, monkeypatch):
     monkeypatch.chdir(desk)
     monkeypatch.setattr(demo_simulate, "QUICK", demo_simulate._Size(7000, 1, (1, 1, 1, 1)))
@@ -174,7 +151,7 @@ def test_a_shown_configuration_trains(name, tmp_path):
     here("simulate", "train", tmp_path / "shown.toml", "-o", tmp_path / "run").good()
 
 
-@pytest.mark.parametrize("name", sorted(set(CONFIGS) - set(WHOLE) - set(SCANS)))
+@pytest.mark.parametrize("name", sorted(set(CONFIGS) - set(WHOLE) - SCANS))
 def test_a_shown_piece_fits_into_a_configuration(name, tmp_path):
     text = CONFIGS[name]
     if "entry-points" in text:  # of a package's own pyproject.toml

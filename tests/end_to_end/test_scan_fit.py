@@ -1,6 +1,7 @@
 """``castalia scan fit`` and ``coverage`` as a user types them, on a small run, and what they refuse."""
 
 import json
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from castalia_console import Ended, here
 
+from castalia.apps.scan.experiment import ExperimentResult, Laboratory
 from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.table import Table
 from castalia.data.writers import open_writer
@@ -169,6 +171,8 @@ BAD: dict[str, tuple[Callable[[Columns], Columns], tuple[str, ...], int, tuple[s
     "a column is missing": (lambda c: {"x": c["x"]}, (), 3, ("bad.parquet", "'y'")),
     "NaN": (nan, (), 3, ("'x'", "NaN", "row 7", "--skip-bad")),
     "MeV for GeV": (lambda c: c | {"x": 1e3 * (c["x"] + 300.0)}, (), 3, ("'x'", "GeV", "1000", "MeV")),
+    "MeV for GeV in a column without a unit": (lambda c: c | {"y": 1e3 * c["y"]}, (), 3, ("'y'", "MeV", "1000")),
+    "no name": (lambda c: c, ("--fix", "=3"), 2, ("--fix '=3'", "NAME=VALUE")),
     "no entries": (lambda c: {k: v[:0] for k, v in c.items()}, (), 3, ("bad.parquet", "no entries")),
     "nothing selected": (lambda c: c | {"ok": np.zeros(len(c["x"]), dtype=np.int64)}, (), 3, ("none of the 1200",)),
     "a fixed parameter outside": (lambda c: c, ("--fix", "m=300"), 2, ("m cannot be fixed at 300", "80")),
@@ -206,11 +210,47 @@ def test_bad_rows_can_be_left_out_and_are_counted(desk: Path, tmp_path: Path) ->
 def test_a_flat_likelihood_exits_5_with_a_report_and_no_error_bar(desk: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "few.parquet", background(30, 9))
     ended = here("scan", "fit", desk / "run", file, "-o", tmp_path / "r", "--fix", "signal_fraction=0")
-    assert "flat" in ended.refused(5)
+    sentence = ended.refused(5)
+    assert "flat along" in sentence
+    assert "m" in sentence.split("fix or constrain one of ")[1].split(", or add")[0].split(", ")
     found = json.loads((tmp_path / "r" / "fit.json").read_text())
     assert found["converged"] is False
     assert all(one["error"] is None for one in found["parameters"].values())
     assert "FAILED" in (tmp_path / "r" / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("plain")
+def test_no_convergence_exits_5_with_a_report_and_no_error_bar(
+    desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("castalia.apps.scan.minimise._CALLS", 1)
+    monkeypatch.setattr("castalia.apps.scan.minimise._TOLERANCE", 1e-9)
+    ended = here("scan", "fit", desk / "run", desk / "observed.parquet", "-o", tmp_path / "r")
+    assert "MIGRAD did not converge" in ended.refused(5)
+    found = json.loads((tmp_path / "r" / "fit.json").read_text())
+    assert found["converged"] is False
+    assert all(one["error"] is None and one["minos_low"] is None for one in found["parameters"].values())
+    assert all(number is None for row in found["covariance"]["matrix"] for number in row)
+
+
+def test_a_run_belongs_to_its_application(desk: Path, run: Path, toy: Path, tmp_path: Path) -> None:
+    for words, made in (
+        (("scan", "fit", run, desk / "observed.parquet", "-o", tmp_path / "r"), "simulate"),
+        (("simulate", "evaluate", desk / "run", toy, "-o", tmp_path / "r"), "scan"),
+        (("simulate", "sample", desk / "run", toy, "-o", tmp_path / "out.root"), "scan"),
+        (("export", desk / "run", "-o", tmp_path / "model.onnx"), "scan"),
+    ):
+        assert f"is a run of '{made}'" in here(*words).refused(4)
+    assert not list(tmp_path.iterdir())
+
+
+def test_inspect_describes_a_run_of_scan(desk: Path) -> None:
+    found = here("inspect", desk / "run", "--json").good().json
+    assert found["application"] == "scan"
+    assert found["models"]["signal"]["condition"] == ["m", "w"]
+    assert found["models"]["signal"]["target"] == found["models"]["background"]["target"] == ["x", "y"]
+    assert found["models"]["background"]["condition"] == []
+    assert found["columns"]["theta_m"]["unit"] == "GeV"
 
 
 def test_coverage_runs_resumes_and_its_thresholds_belong_to_the_model(desk: Path, tmp_path: Path) -> None:
@@ -223,11 +263,84 @@ def test_coverage_runs_resumes_and_its_thresholds_belong_to_the_model(desk: Path
     metrics = json.loads((tmp_path / "cov" / "metrics.json").read_text())
     assert [one["name"] for one in metrics["parameters"]] == ["m", "w", "signal_fraction"]
     assert {path.stem for path in (tmp_path / "cov" / "figures").iterdir()} == {"pulls", "coverage"}
-    again = here(*words, "--overwrite", "--resume", "--json").good().json
-    assert again["parameters"] == first["parameters"]
+    # A finished report of the same job is left as it is; of another job it is not overwritten.
+    written = (tmp_path / "cov" / "report.html").stat().st_mtime_ns
+    again = here(*words, "--resume", "--json").good().json
+    assert again == first
+    assert (tmp_path / "cov" / "report.html").stat().st_mtime_ns == written
+    assert "--overwrite" in here(*words, "--seed", 2, "--resume").refused(2)
+    assert metrics["searched"] == 2 - metrics["failed"]
+    assert metrics["plan"] == {"signal": 150.0, "background": 300.0, "poisson": True}
     few = here("scan", "fit", desk / "run", desk / "observed.parquet", "-o", tmp_path / "r", "--thresholds",
                tmp_path / "cov").refused(4)  # fmt: skip
     assert "too few pseudo-experiments" in few
+
+
+@pytest.mark.usefixtures("plain")
+def test_learned_events_are_known_in_another_format_and_left_out(desk: Path, tmp_path: Path) -> None:
+    learned = {name: values[:900] for name, values in training().items()}
+    copied = {name: values.astype(np.float32) for name, values in learned.items()}
+    copy = write(tmp_path / "copy.root", copied)
+    sentence = here("scan", "fit", desk / "run", copy, "-o", tmp_path / "r").refused(3)
+    assert "which this is a copy of" in sentence
+    some = {name: np.concatenate([values, learned[name][:100]]) for name, values in observed().items()}
+    file = write(tmp_path / "some.parquet", some)
+    found = here("scan", "fit", desk / "run", file, "-o", tmp_path / "r", "--json").good().json
+    metrics = json.loads((tmp_path / "r" / "metrics.json").read_text())
+    # A tenth of the training files is kept for the test: it was not learned from.
+    assert 70 <= metrics["events"]["learned_from"] <= 100
+    assert found["events"] == 1300 - metrics["events"]["learned_from"]
+    assert "were left out, because the run learned from them" in found["warnings"][0]
+    # Rows beyond the simulation are counted: a few per mille are there by construction.
+    assert 0 < metrics["events"]["outside_training_range"] < 30
+    far = write(tmp_path / "far.parquet", observed() | {"x": np.where(np.arange(1200) < 60, 400.0, observed()["x"])})
+    found = here("scan", "fit", desk / "run", far, "-o", tmp_path / "far", "--json").good().json
+    assert any("'x' outside" in words for words in found["warnings"])
+
+
+def training() -> Columns:
+    """What the run learned from, without its parameters."""
+    rng = Stream(1, "points").at()
+    columns = signal(rng.uniform(80, 120, 5000), rng.uniform(40, 60, 5000), 1)
+    return {name: columns[name] for name in ("x", "y")}
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_fit_of_few_events_is_reported_without_what_needs_many(desk: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "few.parquet", observed(8, 7))
+    words = ("--fix", "m=105", "--fix", "w=47", "--json")
+    found = here("scan", "fit", desk / "run", file, "-o", tmp_path / "r", *words).good().json
+    assert found["goodness_of_fit"] is None
+    assert any("there is no goodness of fit" in warning for warning in found["warnings"])
+    assert found["parameters"]["signal_fraction"]["value"] > 0.0
+
+
+def test_many_failed_experiments_are_reported_and_exit_5(
+    desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: Laboratory, rng: np.random.Generator, *, searched: bool = False) -> ExperimentResult:
+        return ExperimentResult.failed(450, len(self.truth))
+
+    monkeypatch.setattr(Laboratory, "run", fails)
+    words = (
+        "scan", "coverage", desk / "run", "--pool", desk / "pool.parquet", "--signal-events", 150, "--background-pool",
+        desk / "pool_background.parquet", "--background-events", 300, "--experiments", 4, "-o", tmp_path / "cov",
+    )  # fmt: skip
+    assert "4 of 4 pseudo-experiments did not converge" in here(*words).refused(5)
+    metrics = json.loads((tmp_path / "cov" / "metrics.json").read_text())
+    assert metrics["joint"][0]["fraction"] is None
+    assert metrics["joint"][0]["of_all"] == 0.0
+    assert "4 of 4 fits did not converge" in (tmp_path / "cov" / "report.html").read_text()
+
+
+def test_the_example_script_finds_its_peak(tmp_path: Path) -> None:
+    script = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "scan_peak.py"))
+    summary = script["main"](tmp_path / "peak", simulated=6000, epochs=6)
+    for name, true in (("mass", 125.0), ("signal_fraction", 0.1)):
+        found = summary["parameters"][name]
+        # Five standard errors, and one more for a short training.
+        assert abs(found["value"] - true) < 6.0 * found["error"], name
+    assert (tmp_path / "peak" / "report" / "report.html").exists()
 
 
 @pytest.mark.parametrize(

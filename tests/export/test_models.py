@@ -13,7 +13,7 @@ from castalia.errors import ConfigError, ModelError
 from castalia.estimators.arrays import batch_from_arrays
 from castalia.estimators.base import Events
 from castalia.estimators.efficiency import EfficiencyModel, EfficiencyModelConfig
-from castalia.estimators.registry import build
+from castalia.estimators.registry import build, preset
 from castalia.export.models import density_model, efficiency_model, sampler_model
 from castalia.rng import Stream
 
@@ -177,6 +177,11 @@ def test_refusals(monkeypatch):
     for export in (sampler_model, density_model):
         with pytest.raises(ConfigError, match="Identity cannot be exported"):
             export(other, {})
+    smooth = build(*preset("scan"), layout)  # the inverse of its maps is found by iteration
+    smooth.prepare([events])
+    for export in (sampler_model, density_model):
+        with pytest.raises(ConfigError, match="SigmoidMap cannot be exported; train an affine or spline flow"):
+            export(smooth, {})
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ConfigError, match=r"pip install castalia\[deploy\]"):
         sampler_model(flow, {})

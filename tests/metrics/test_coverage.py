@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, ncx2, norm
 
 from castalia.errors import DataError
 from castalia.metrics.bands import ONE_SIGMA
@@ -16,6 +16,7 @@ from castalia.metrics.coverage import (
     expected_overlap,
     pool_error,
     summarise_pulls,
+    wilks_threshold,
 )
 from castalia.rng import Stream
 
@@ -99,12 +100,38 @@ def test_experiments_from_one_pool_share_what_is_expected_and_scatter_as_stated(
     scatter = math.sqrt(max(np.var(fractions) - ONE_SIGMA * (1.0 - ONE_SIGMA) / experiments, 0.0))
     assert scatter == pytest.approx(pool_error(ONE_SIGMA, overlap), rel=0.1 + 5.0 / math.sqrt(2.0 * pools))
     assert pool_error(ONE_SIGMA, 0.0) == 0.0
+    # In one parameter it is sqrt(2) z phi(z) r.
+    z = norm.isf(0.5 * (1.0 - ONE_SIGMA))
+    assert pool_error(ONE_SIGMA, overlap) == pytest.approx(math.sqrt(2.0) * z * norm.pdf(z) * overlap)
     with pytest.raises(DataError, match="without replacement"):
         expected_overlap(500, 400)
+
+
+@pytest.mark.parametrize("parameters", [1, 3, 8])
+def test_pool_error_of_a_joint_region_is_that_of_its_exact_coverage(parameters):
+    # In one pool the squared distance over 1 - r is noncentral chi-squared of b² / (1 - r), b ~ N(0, r).
+    overlap, pools, level = 0.01, 4_000, 0.95
+    shift = np.square(Stream(2, "test pools").at().normal(0.0, math.sqrt(overlap), (pools, parameters))).sum(axis=1)
+    edge = wilks_threshold(level, parameters) / (1.0 - overlap)
+    exact = ncx2.cdf(edge, parameters, shift / (1.0 - overlap))
+    stated = pool_error(level, overlap, parameters)
+    # Five standard errors (b² has an excess kurtosis of 12 / P), and the second order in r.
+    error = math.sqrt((2.0 + 12.0 / parameters) / (4.0 * pools))
+    assert exact.std() == pytest.approx(stated, rel=5.0 * error + 3.0 * overlap)
+    # Negative control: what holds for one parameter does not for more.
+    if parameters == 8:
+        assert exact.std() != pytest.approx(pool_error(level, overlap), rel=5.0 * error + 3.0 * overlap)
+
+
+def test_experiments_without_an_interval_do_not_cover():
+    found = coverage_of([True, True, False], 0.95, left_out=1)
+    assert found.fraction == pytest.approx(2 / 3)
+    assert found.of_all == 0.5
+    nothing = coverage_of([], 0.95, left_out=3)
+    assert math.isnan(nothing.fraction)
+    assert (nothing.low, nothing.high, nothing.of_all) == (0.0, 1.0, 0.0)
 
 
 def test_too_few_experiments_are_refused():
     with pytest.raises(DataError, match="two pseudo-experiments"):
         summarise_pulls([1.0])
-    with pytest.raises(DataError, match="0 of 0"):
-        coverage_of([], 0.95)

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from castalia.errors import DataError
-from castalia.reports.tables import MISSING, Cell, TableItem, cell, flatten, measured, metric_cells, status
+from castalia.reports.tables import MISSING, Cell, TableItem, cell, flatten, measured, metric_cells, rounded, status
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,23 @@ def test_a_value_is_rounded_by_its_error(value: float, error: float | None, text
     assert found.text == text
     assert found.sort == value
     assert found.numeric
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (-11.6253, 11.8054, "−12"),  # the end of an interval, as the error itself: 12
+        (0.027772, 0.027464, "0.028"),
+        (475.0, 7.02, "475"),
+        (9.34e-4, 1.3e-5, "9.34 × 10⁻⁴"),
+        (0.004, 0.02, "0.004"),
+        (1.31607, None, "1.31607"),
+        (None, 0.1, MISSING),
+    ],
+)
+def test_a_number_is_rounded_like_its_error(value: float | None, error: float | None, text: str) -> None:
+    assert rounded(value, error).text == text
+    assert rounded(value, error).sort == value
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])

@@ -40,3 +40,16 @@ def test_an_unused_column_cannot_be_renamed():
     check_rename({"mu": "pileup"}, ["mu", "et"])
     with pytest.raises(ConfigError, match="foo"):
         check_rename({"foo": "bar"}, ["mu", "et"])
+
+
+def test_values_that_meet_by_chance_are_no_copies(tmp_path):
+    # A coarse observable: of 16,384 values 200 events take, every fortieth new event meets a learned one.
+    coarse = Stream(2, "seen test").at().integers(0, 1 << 14, 200, dtype=np.uint64)
+    save_seen(tmp_path, coarse)
+    new = Stream(2, "seen test").at(1).integers(0, 1 << 14, 400, dtype=np.uint64)
+    assert np.isin(new, coarse).any()
+    repeated = 1.0 - len(np.unique(coarse)) / len(coarse)
+    assert 0.0 < repeated < 0.01
+    assert unseen(tmp_path, new).all()
+    # Negative control: real copies among them are more than chance has.
+    assert not unseen(tmp_path, np.concatenate([new, coarse[:100]]))[400:].any()

@@ -27,12 +27,12 @@ m_H = {{ column = "theta_m_H", unit = "GeV" }}
 m_Hpm = {{ column = "theta_m_Hpm", unit = "GeV" }}
 
 [observables]
-m_total = {{ column = "m_total", unit = "GeV" }}
-m_jjbb = {{ column = "m_jjbb", unit = "GeV" }}
-m_lvbb = {{ column = "m_lvbb", unit = "GeV" }}
-m_bb = {{ column = "m_bb", unit = "GeV" }}
-m_jjb = {{ column = "m_jjb", unit = "GeV" }}
-ht = {{ column = "ht", unit = "GeV" }}
+m_total = {{ column = "m_total", unit = "GeV", bounds = [0.0, inf] }}
+m_jjbb = {{ column = "m_jjbb", unit = "GeV", bounds = [0.0, inf] }}
+m_lvbb = {{ column = "m_lvbb", unit = "GeV", bounds = [0.0, inf] }}
+m_bb = {{ column = "m_bb", unit = "GeV", bounds = [0.0, inf] }}
+m_jjb = {{ column = "m_jjb", unit = "GeV", bounds = [0.0, inf] }}
+ht = {{ column = "ht", unit = "GeV", bounds = [0.0, inf] }}
 
 [background]
 files = ["ttbar.parquet"]
@@ -42,6 +42,7 @@ preset = "scan"
 
 [training]
 epochs = {epochs}
+batch_size = 128                         # some 6,000 events are selected: small batches make enough steps of them
 seed = {seed}
 """
 
@@ -63,7 +64,7 @@ class _Size:
 
 
 FULL = _Size(60_000, 60_000, 4_000, 20_000, 30, (110, 90, 40, 90, 40))
-QUICK = _Size(16_000, 12_000, 1_600, 4_000, 15, (35, 20, 12, 25, 25))
+QUICK = _Size(16_000, 12_000, 1_600, 4_000, 30, (35, 20, 12, 25, 25))
 
 
 def demo_scan(

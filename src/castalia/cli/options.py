@@ -83,6 +83,8 @@ def parse_values(pairs: Sequence[str] | None, option: str) -> dict[str, float]:
     values: dict[str, float] = {}
     for pair in pairs or ():
         name, _, text = pair.partition("=")
+        if not name:
+            raise ConfigError(f"{option} {pair!r}: has no name; write NAME=VALUE, such as m_H=475.")
         if name in values:
             raise ConfigError(f"{option} names {name!r} twice; keep one.")
         try:

@@ -150,9 +150,10 @@ def coverage(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Fit pseudo-experiments drawn from fresh events: bias, pulls, coverage, calibrated thresholds.
+    """Fit pseudo-experiments drawn from fresh events: bias, pulls, coverage, thresholds; exits 5 if many fail.
 
-    Example: castalia scan coverage run --pool signal_475.parquet --signal-events 400 --experiments 20 -o coverage
+    Example: castalia scan coverage run --pool signal_475.parquet --signal-events 400 --background-pool
+    ttbar_fresh.parquet --background-events 4000 -o coverage
     """
     from castalia.apps.scan.coverage_run import CoverageRequest, coverage_of_pool
 
@@ -171,5 +172,7 @@ def coverage(
         dry_run=dry_run,
     )
     with step_progress("pseudo-experiments") as progress:
-        summary = coverage_of_pool(request, progress)
+        summary, failure = coverage_of_pool(request, progress)
     print_result(summary, json)
+    if failure is not None:
+        raise failure

@@ -14,6 +14,8 @@ from castalia.errors import DataError
 
 __all__ = ["ConditionVariable", "DataConfig", "EfficiencyConfig", "ObjectsConfig", "TargetVariable"]
 
+Bound = Annotated[float, Field(allow_inf_nan=True)]
+
 
 class DataConfig(StrictModel):
     """Section ``[data]``: where the events are.
@@ -116,7 +118,7 @@ class TargetVariable(StrictModel):
         over: Column to divide by, so that the ratio is modelled.
         wrap: True for an angle: differences and results are brought into (-pi, pi].
         range: Closed physical interval of ``column``; values outside are refused.
-        bounds: Open interval that the modelled variable cannot leave.
+        bounds: Open interval that the modelled variable cannot leave; ``inf`` for an end that is not there.
         integer: True for a counted variable.
         scale: Typical size of the modelled variable, where it shall not be measured.
     """
@@ -127,7 +129,7 @@ class TargetVariable(StrictModel):
     over: str | None = None
     wrap: bool = False
     range: Range | None = None
-    bounds: tuple[float, float] | None = None
+    bounds: tuple[Bound, Bound] | None = None
     integer: bool = False
     scale: float | None = Field(default=None, gt=0.0)
 
@@ -149,7 +151,7 @@ class TargetVariable(StrictModel):
             raise ValueError(f"'{self.column}' cannot be relative to itself; name the true column")
         if self.wrap and self.over:
             raise ValueError("wrap and over exclude each other; an angle is modelled by its difference (minus)")
-        if self.bounds is not None and self.bounds[0] >= self.bounds[1]:
+        if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
             raise ValueError(f"bounds {self.bounds} are empty; give the lower one first")
         return self
 

@@ -40,6 +40,7 @@ class Features:
         condition: What is given, by name.
         target: What is modelled, by name.
         efficiency: Which events were reconstructed, or ``None`` where all are taken as such.
+        sections: What the user's file calls the sections of ``condition`` and ``target``, to name in errors.
 
     Raises:
         ConfigError: If the declarations contradict each other.
@@ -50,20 +51,20 @@ class Features:
     condition: Mapping[str, ConditionVariable]
     target: Mapping[str, TargetVariable]
     efficiency: EfficiencyConfig | None = None
+    sections: tuple[str, str] = ("[condition]", "[target]")
 
     def __post_init__(self) -> None:
+        given, modelled = self.sections
         if not self.target:
-            raise ConfigError("[target] is empty; declare at least one variable to be modelled.")
+            raise ConfigError(f"{modelled} is empty; declare at least one variable to be modelled.")
         targets = {variable.column for variable in self.target.values()}
         if len(targets) < len(self.target):
-            raise ConfigError("[target] has two variables with the same column; keep one of them.")
+            raise ConfigError(f"{modelled} has two variables with the same column; keep one of them.")
         for name, variable in self.condition.items():
             if variable.per == "object" and self.objects is None:
-                raise ConfigError(f'[condition] {name} is per = "object", but there is no [objects] section; add one.')
+                raise ConfigError(f'{given} {name} is per = "object", but there is no [objects] section; add one.')
             if variable.column in targets:
-                raise ConfigError(
-                    f"[condition] {name} has the column '{variable.column}' of a target; remove it there."
-                )
+                raise ConfigError(f"{given} {name} has the column '{variable.column}' of {modelled}; remove it there.")
         if self.objects is not None and self.objects.order_by in targets:
             raise ConfigError(f"[objects] order_by = '{self.objects.order_by}' is a target; order by a known column.")
         for name in sorted(targets & {*self.passed_columns, *self._references()}):

@@ -90,7 +90,7 @@ def _draw(panel: PullPanel, axes: Axes) -> None:
     normal = len(pulls) * width * np.exp(-0.5 * np.square(line)) / np.sqrt(2.0 * np.pi)
     axes.plot(line, normal, color=MODELS[0], label="Unit normal")
     axes.set_xlim(_EDGES[0], _EDGES[-1])
-    axes.set_ylim(0.0, 1.12 * max(float((counts + np.sqrt(counts)).max()), float(normal.max())))
+    axes.set_ylim(0.0, 1.3 * max(float((counts + np.sqrt(counts)).max()), float(normal.max())))
     axes.set_xlabel(f"Pull of {panel.name}")
     axes.set_ylabel(f"Experiments / {width:g}")
     if panel.notes:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from castalia.errors import DataError
 from castalia.plots.ratio import RatioPanel, ratio_grid
 
-__all__ = ["response_edges", "response_figure"]
+__all__ = ["equal_edges", "response_edges", "response_figure"]
 
 
 def response_figure(panels: Sequence[RatioPanel], columns: int = 3, *, log: bool, tag: str = "") -> Figure:
@@ -48,7 +48,20 @@ def response_edges(response: ArrayLike, bins: int = 50) -> NDArray[np.float64]:
     low, high = np.quantile(values, [0.001, 0.999]) if values.size else (0.0, 0.0)
     if not low < high:
         raise DataError("the responses are all equal or there is none; they have no distribution to draw.")
-    # Round outward to two digits of the step, so that the axis label names a clean bin width.
+    return equal_edges(float(low), float(high), bins)
+
+
+def equal_edges(low: float, high: float, bins: int) -> NDArray[np.float64]:
+    """Divide an interval into equal bins whose width, rounded up to two digits, reads well in an axis label.
+
+    Args:
+        low: Lower end, which is rounded down to a multiple of the width.
+        high: Upper end, above ``low``.
+        bins: Number of bins.
+
+    Returns:
+        Edges in the unit of the ends, shape ``(bins + 1,)``.
+    """
     step = (high - low) / bins
     digits = 1 - int(np.floor(np.log10(step)))
     step = np.ceil(step * 10.0**digits) / 10.0**digits

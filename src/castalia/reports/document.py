@@ -61,15 +61,17 @@ class Section:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the quality gate said.
+    """What the quality gate said, or another check that the whole report depends on.
 
     Attributes:
         passed: Whether the gate was passed.
         reasons: One sentence a reason.
+        words: What is said where it was passed, and where it was not.
     """
 
     passed: bool
     reasons: tuple[str, ...] = ()
+    words: tuple[str, str] = ("The quality gate is passed.", "The quality gate is not passed.")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from castalia.errors import DataError
 
-__all__ = ["MISSING", "Cell", "TableItem", "cell", "flatten", "measured", "metric_cells", "status"]
+__all__ = ["MISSING", "Cell", "TableItem", "cell", "flatten", "measured", "metric_cells", "rounded", "status"]
 
 MISSING = "–"
 """What stands where a number is not known."""
@@ -85,6 +85,20 @@ def measured(value: float | None, error: float | None = None, unit: str = "") ->
     if error is None or not math.isfinite(error) or error <= 0:
         return Cell(_plain(value) + suffix, float(value), numeric=True)
     return Cell(_with_error(float(value), float(error)) + suffix, float(value), numeric=True)
+
+
+def rounded(value: float | None, error: float | None) -> Cell:
+    """Write a number to the decimal place that its error would be written to, such as an end of an interval.
+
+    Args:
+        value: The number; ``None`` or a non-finite one becomes an en dash that sorts last.
+        error: The error in the same unit; without one the number is written as by :func:`measured`.
+    """
+    if value is None or not math.isfinite(value) or error is None or not math.isfinite(error) or error <= 0:
+        return measured(value)
+    position, exponent = _last_digit(error)[0], math.floor(math.log10(max(abs(value), error)))
+    text = _fixed(value, position) if _SMALLEST <= exponent < _LARGEST else _plain(round(value, position))
+    return Cell(text, float(value), numeric=True)
 
 
 def status(passed: bool | None, good: str = "passed", bad: str = "FAILED") -> Cell:

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 NAME = "seen_events.safetensors"
 MOST_REPEATED = 0.01  # of the training events; with more, equal values do not mean the same event
+_CHANCE = 2.0  # times the number of chance coincidences that is expected: fewer are no sign of a copy
 
 
 def save_seen(folder: Path, keys: NDArray[np.uint64]) -> None:
@@ -48,7 +49,7 @@ def unseen(folder: Path, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
         ModelError: If the kept keys are damaged.
     """
     path = folder / NAME
-    if not path.exists():  # a model that was not trained by `simulate train`
+    if not path.exists():  # a model that was saved without its events
         return np.ones(len(keys), dtype=np.bool_)
     try:
         known = load(path.read_bytes())["keys"]
@@ -60,6 +61,9 @@ def unseen(folder: Path, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
     if repeated > MOST_REPEATED:
         if found.any():
             log.warning("%d events look like training events, but too many look alike to tell copies", found.sum())
+        return np.ones(len(keys), dtype=np.bool_)
+    # As many pairs as are alike by chance within the training events: a new event has twice that chance to meet one.
+    if found.sum() <= _CHANCE * 2.0 * repeated * len(keys):
         return np.ones(len(keys), dtype=np.bool_)
     if found.any():
         log.warning("%d of %d events were learned from, in whatever file, and are left out", found.sum(), len(keys))

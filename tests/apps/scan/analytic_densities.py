@@ -26,6 +26,13 @@ class Winding:
         return Gaussian().log_prob(x, torch.cat([torch.sin(3.0 * theta), theta / 5.0], dim=1))
 
 
+class Flat:
+    """A uniform density of one observable from 100 to 1000."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return torch.full((len(x),), -math.log(900.0), dtype=torch.float64)
+
+
 class SumOnly:
     """x ~ N(theta_0 + theta_1, 1): nothing tells the two apart."""
 
@@ -60,3 +67,14 @@ def mixture_events(model: FitModel, theta: tuple[float, ...], signal: int, backg
     if model.background is not None:
         parts.append(model.background.sample(background, rng))
     return np.concatenate(parts)
+
+
+def narrow_model() -> FitModel:
+    """Return the model of a peak of width 1 somewhere from 100 to 1000, on a flat background."""
+    support = np.linspace(100.0, 1000.0, 2000)[:, None]
+    return FitModel((Parameter("mass", 100.0, 1000.0),), Gaussian(), support, background=Flat())
+
+
+def narrow_events(mass: float, seed: int) -> np.ndarray:
+    rng = Stream(seed, "narrow events").at(0)
+    return np.concatenate([rng.normal(mass, 1.0, (200, 1)), rng.uniform(100.0, 1000.0, (2000, 1))])

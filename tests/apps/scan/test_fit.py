@@ -1,13 +1,23 @@
 """The whole fit: pulls of pseudo-experiments, what is fixed, what is doubtful, what is refused, and fit.json."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from analytic_densities import Gaussian, SumOnly, gaussian_events, mixture_events, mixture_model
+from analytic_densities import (
+    Gaussian,
+    SumOnly,
+    gaussian_events,
+    mixture_events,
+    mixture_model,
+    narrow_events,
+    narrow_model,
+)
 
-from castalia.apps.scan.fit import FitModel, FitSettings, build_likelihood, fit
+from castalia.apps.scan import fit as module
+from castalia.apps.scan.fit import FitModel, FitSettings, build_likelihood, fit, log_background
 from castalia.apps.scan.likelihood import Likelihood, Parameter
 from castalia.errors import ConfigError, DataError, GateError
 from castalia.rng import Stream
@@ -178,9 +188,60 @@ def test_a_flat_direction_is_named_and_exits_with_five():
     assert raised.value.exit_code == 5
 
 
+def test_an_end_at_a_limit_is_null_and_told():
+    model = FitModel((Parameter("a", -0.5, 0.5),), Gaussian(), np.linspace(-0.5, 0.5, 200)[:, None])
+    x = gaussian_events((0.45,), 100)
+    result = fit(model, x + 0.45 - x.mean())
+    entry = result.to_json()["parameters"]["a"]
+    assert entry["error"] == pytest.approx(0.1, rel=0.01)
+    assert entry["minos_low"] == pytest.approx(-0.1, rel=0.01)
+    assert entry["minos_high"] is None
+    assert any("the interval of a has no high end" in warning for warning in result.warnings)
+
+
+def test_errors_that_are_not_those_of_minos_are_told():
+    class Quartic:
+        def log_prob(self, x, theta):
+            return -(theta**4 + 0.5 * theta**2) + 0.0 * x[:, 0]
+
+    model = FitModel((Parameter("a", -2.0, 2.0),), Quartic(), np.linspace(-2.0, 2.0, 200)[:, None])
+    result = fit(model, np.zeros((1, 1)))
+    assert any("the interval of a by MINOS is 0.71 times" in warning for warning in result.warnings)
+    peak = fit(narrow_model(), narrow_events(656.2, seed=1))
+    assert peak.warnings == ()
+    assert peak.parameters[0].minos_high == pytest.approx(peak.parameters[0].error, rel=0.02)
+
+
+def test_few_training_points_are_told():
+    x = gaussian_events((0.0,), 500)
+    parameter = (Parameter("a", -3.0, 3.0),)
+    few, enough = (
+        fit(FitModel(parameter, Gaussian(), np.linspace(-3.0, 3.0, points)[:, None]), x, settings=QUICK)
+        for points in (2, 4)
+    )
+    assert [warning for warning in few.warnings if "trained at 2 points" in warning]
+    assert enough.warnings == ()
+
+
+def test_the_background_density_is_computed_in_pieces(monkeypatch):
+    sizes = []
+
+    class Counted:
+        def log_prob(self, x):
+            sizes.append(len(x))
+            return x[:, 0]
+
+    monkeypatch.setattr(module, "_ROWS", 40)
+    x = gaussian_events((0.0, 0.0), 100)
+    assert log_background(replace(mixture_model(), background=Counted()), x) == pytest.approx(x[:, 0])
+    assert sizes == [40, 40, 20]
+    assert log_background(mixture_model(background=False), x) is None
+
+
 REFUSED = {
     "zero events": ({"x": np.empty((0, 2))}, DataError, "no events"),
     "NaN": ({"x": np.array([[0.0, 1.0], [np.nan, 1.0]])}, DataError, "observable 0 .* row 1"),
+    "negative weights": ({"weights": np.array([1, -1, 1, 1, 1.0])}, DataError, "1 of 5 .* negative weights"),
     "fixed outside": ({"settings": FitSettings(fixed={"theta_0": 3.0})}, ConfigError, "theta_0 cannot be fixed at 3"),
     "fixed unknown": ({"settings": FitSettings(fixed={"mass": 1.0})}, ConfigError, "no parameter 'mass'"),
 }

@@ -1,10 +1,13 @@
 """Profiles and contours against closed forms and against MINOS's own contour."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from analytic_densities import gaussian_events, gaussian_likelihood, mixture_events, mixture_model
 from iminuit import Minuit
 
+from castalia.apps.scan import intervals as module
 from castalia.apps.scan.fit import FitSettings, fit
 from castalia.apps.scan.intervals import contours, end_beyond_limit, profile
 from castalia.apps.scan.minimise import Fitted, minimise
@@ -80,6 +83,43 @@ def test_the_interval_of_a_parameter_at_its_limit_reaches_inwards():
     exact = mean - np.sqrt(mean**2 + 1.0 / EVENTS)
     assert end_beyond_limit(likelihood, fitted, 0, 1.0) == pytest.approx(exact, rel=0.005)
     assert np.isnan(end_beyond_limit(likelihood, fitted, 0, 1e5))
+
+
+def unequal() -> np.ndarray:
+    return np.where(np.arange(EVENTS) % 4 == 0, 5.0, 0.5)
+
+
+def test_profiles_and_contours_of_weighted_events_follow_the_sandwich():
+    likelihood = gaussian_likelihood(gaussian_events((0.3, -0.2), EVENTS), weights=unequal())
+    fitted = fitted_of(likelihood)
+    values = fitted.phi[0] + fitted.errors[0] * np.array([-2.0, 1.0])
+    assert profile(likelihood, fitted, "a", values).rise == pytest.approx([4.0, 1.0], rel=1e-3)
+    apart = contours(likelihood, fitted, ("a", "b"), np.array([2.30]), rays=12)[0].points - fitted.phi
+    distance = np.einsum("ki,ij,kj->k", apart, np.linalg.inv(fitted.covariance), apart)
+    assert distance == pytest.approx(2.30, rel=0.01)
+    # Negative control: by the curvature alone they would be much smaller.
+    assert np.einsum("ki,ij,kj->k", apart, fitted.hessian, apart).min() > 1.5 * 2.30
+
+
+def test_the_interval_at_a_limit_of_weighted_events_does_not_depend_on_their_unit():
+    x = gaussian_events((0.3, -0.2), EVENTS)
+    ends = []
+    for weights in (np.ones(EVENTS), np.full(EVENTS, 50.0)):
+        likelihood = gaussian_likelihood(x, high=0.0, weights=weights)
+        ends.append(end_beyond_limit(likelihood, fitted_of(likelihood, (0.0, -0.2)), 0, 1.0))
+    assert ends[1] == pytest.approx(ends[0], rel=0.01)
+
+
+def test_a_ray_whose_threshold_is_not_found_is_nan(monkeypatch):
+    likelihood = gaussian_likelihood(gaussian_events((0.3, -0.2), EVENTS))
+    fitted = fitted_of(likelihood)
+    # A curvature three times too small makes the first step too long; one step more is not enough.
+    wrong = replace(fitted, hessian=fitted.hessian / 9.0)
+    monkeypatch.setattr(module, "_STEPS", 1)
+    found = contours(likelihood, wrong, ("a", "b"), np.array([2.30]), rays=6)[0]
+    assert np.isnan(found.points).all()
+    monkeypatch.undo()
+    assert np.isfinite(contours(likelihood, wrong, ("a", "b"), np.array([2.30]), rays=6)[0].points).all()
 
 
 def test_what_cannot_be_profiled_is_refused():

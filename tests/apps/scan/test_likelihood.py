@@ -3,9 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from analytic_densities import Gaussian, gaussian_events, gaussian_likelihood, mixture_events, mixture_model
+from analytic_densities import (
+    Gaussian,
+    gaussian_events,
+    gaussian_likelihood,
+    mixture_events,
+    mixture_model,
+    narrow_events,
+    narrow_model,
+)
 
 from castalia.apps.scan import likelihood as module
+from castalia.apps.scan.fit import build_likelihood
 from castalia.apps.scan.likelihood import Likelihood, Parameter
 from castalia.errors import ConfigError, DataError
 from castalia.rng import Stream
@@ -139,6 +148,52 @@ def test_hessian_scores_and_information_of_a_gaussian():
     assert likelihood.information(phi) == pytest.approx((x - phi).T @ (x - phi), rel=1e-6)
 
 
+@pytest.mark.parametrize("estimate", [None, 1e3, 4e8, 1e14])
+def test_second_derivatives_of_a_narrow_peak_need_no_lucky_step(estimate):
+    # Over a step of 0.3 % of the range the curvature would be that of the peak's flanks.
+    likelihood = build_likelihood(narrow_model(), narrow_events(656.2, seed=1))
+    phi = np.array([656.2, 200.0 / 2200.0])
+    step = np.array([1e-3, 1e-5])
+    above, below = likelihood.value_and_gradient(np.concatenate([phi + np.diag(step), phi - np.diag(step)]))[1].reshape(
+        2, 2, 2
+    )
+    exact = (above - below) / (2.0 * step[:, None])
+    given = None if estimate is None else np.diag([estimate / 900.0**2, 2000.0])
+    assert likelihood.hessian(phi, given) == pytest.approx(exact, rel=0.02, abs=0.02 * np.sqrt(np.diag(exact).prod()))
+
+
+def test_a_good_estimate_of_the_curvature_saves_the_second_pass():
+    likelihood = gaussian_likelihood(gaussian_events((0.3, -0.2), 400))
+    likelihood.hessian(np.zeros(2), 300.0 * np.eye(2))
+    assert likelihood.evaluations == 4
+
+
+def test_best_yields_are_those_of_a_scan():
+    for form in ("fraction", "extended"):
+        likelihood, phi = likelihood_of(form), np.array([FORMS[form][3]] * 2)
+        free = np.ones(phi.shape[1], dtype=bool)
+        found, value = likelihood.with_best_yields(phi, free)
+        assert found[:, :2] == pytest.approx(phi[:, :2])
+        assert value == pytest.approx(likelihood.value(found), rel=1e-12)
+        assert (value < likelihood.value(phi)).all()
+        if form == "fraction":
+            scan = np.array([[*phi[0, :2], f] for f in np.linspace(0.0, 1.0, 201)])
+            # The steps of EM come close to the best fraction, which is all that a start needs.
+            assert value[0] < likelihood.value(scan).min() + 0.1
+        free[-1] = False
+        assert likelihood.with_best_yields(phi, free)[0][:, -1] == pytest.approx(phi[:, -1])
+
+
+def test_events_of_weight_zero_are_left_out():
+    x = gaussian_events((0.3,), 500)
+    weights = np.where(np.arange(500) < 3, 2.0, 0.0)
+    likelihood = gaussian_likelihood(x, weights=weights)
+    assert len(likelihood) == 3
+    assert likelihood.value(np.array([[0.1]])) == pytest.approx(
+        gaussian_likelihood(x[:3], weights=weights[:3]).value(np.array([[0.1]]))
+    )
+
+
 def test_a_constraint_adds_its_information():
     x = gaussian_events((0.3,), 10)
     constrained = Likelihood(Gaussian(), x, [Parameter("a", -5.0, 5.0, constraint=(0.0, 0.5))])
@@ -160,7 +215,12 @@ def test_a_part_of_the_events_has_the_weight_of_all():
 REFUSED = {
     "no events": (lambda: gaussian_likelihood(np.empty((0, 1))), DataError, "no events"),
     "NaN": (lambda: gaussian_likelihood(np.array([[0.0], [np.nan]])), DataError, "observable 0 .* row 1"),
-    "weights": (lambda: gaussian_likelihood(np.zeros((2, 1)), weights=np.array([1.0, -1.0])), DataError, "weights"),
+    "weights": (lambda: gaussian_likelihood(np.zeros((2, 1)), weights=np.zeros(2)), DataError, "with the sum 0"),
+    "negative weights": (
+        lambda: gaussian_likelihood(np.zeros((3, 1)), weights=np.array([3.0, -1.0, 2.0])),
+        DataError,
+        "1 of 3 observed events have negative weights .*row 1.*fit events of positive weight",
+    ),
     "constant": (lambda: Parameter("mass", 5.0, 5.0), ConfigError, "'mass' is constant"),
     "constraint": (lambda: Parameter("jes", 0.0, 2.0, constraint=(1.0, 0.0)), ConfigError, "constraint of 'jes'"),
     "missing fraction": (

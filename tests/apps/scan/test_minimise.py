@@ -117,3 +117,22 @@ def test_no_convergence_has_a_reason_and_no_error(monkeypatch):
     assert "MIGRAD did not converge" in found.failure
     assert np.isnan(found.errors).all()
     assert np.isnan(found.high).all()
+
+
+@pytest.mark.parametrize("weight", [0.01, 100.0, 1e4])
+def test_minos_does_not_depend_on_the_unit_of_the_weights(weight):
+    likelihood = gaussian_likelihood(gaussian_events((0.3,), EVENTS), weights=np.full(EVENTS, weight))
+    found = minimise(likelihood, np.array([0.3]), weight * curvature_of(likelihood), FREE[:1], np.array([4.0]))
+    assert found.inflation == pytest.approx([weight], rel=0.2)
+    assert found.errors[0] == pytest.approx(1.0 / np.sqrt(EVENTS), rel=0.2)
+    assert -found.low[0] == pytest.approx(2.0 * found.errors[0], rel=0.01)
+    assert found.high[0] == pytest.approx(2.0 * found.errors[0], rel=0.01)
+
+
+def test_an_interval_that_a_limit_cuts_has_no_end_there():
+    likelihood = gaussian_likelihood(gaussian_events((0.3, -0.2), EVENTS), high=0.36)
+    found = minimise(likelihood, np.array([0.3, -0.2]), curvature_of(likelihood), FREE, np.array([9.0, 9.0]))
+    assert found.at_limit == (None, None)
+    assert found.low == pytest.approx([-0.15, -0.15], rel=0.01)
+    assert np.isnan(found.high[0])
+    assert found.high[1] == pytest.approx(0.15, rel=0.01)

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from analytic_densities import Gaussian, Winding, gaussian_events
+from analytic_densities import Gaussian, Winding, gaussian_events, narrow_events, narrow_model
 
+from castalia.apps.scan import search as module
 from castalia.apps.scan.descent import descend
+from castalia.apps.scan.fit import build_likelihood
 from castalia.apps.scan.likelihood import Likelihood, Parameter
 from castalia.apps.scan.search import search
 from castalia.errors import DataError
@@ -37,6 +39,24 @@ def test_the_global_minimum_is_found_in_every_data_set(events):
         single = descend(likelihood, Stream(seed, "single start").at(0).uniform(-3.0, 3.0, (1, 1)))
         missed_by_one += single.value[0] > minima[0].value + 1e-3
     assert missed_by_one >= 5
+
+
+def test_a_narrow_peak_on_a_background_is_found_in_every_data_set():
+    for seed in range(8):
+        likelihood = build_likelihood(narrow_model(), narrow_events(656.2, seed))
+        minima, spent = search(likelihood, Stream(seed, "search"))
+        assert minima[0].phi == pytest.approx([656.2, 200 / 2200], abs=0.5)
+        assert minima[0].converged
+        assert spent < 120
+
+
+def test_few_points_alone_miss_the_narrow_peak(monkeypatch):
+    monkeypatch.setattr(module, "_CANDIDATES", (8,))
+    missed = 0
+    for seed in range(8):
+        likelihood = build_likelihood(narrow_model(), narrow_events(656.2, seed))
+        missed += abs(search(likelihood, Stream(seed, "search"))[0][0].phi[0] - 656.2) > 5.0
+    assert missed >= 2
 
 
 def test_distinct_minima_are_told_once():

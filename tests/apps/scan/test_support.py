@@ -39,3 +39,10 @@ def test_a_grid_of_points_with_many_events_each_is_a_support():
 
 def test_too_few_points_to_judge_hold_everything():
     assert Support(np.zeros((3, 2)), np.zeros(2), np.ones(2)).holds(np.array([[0.9, 0.9]])).all()
+
+
+def test_few_points_are_known_as_few():
+    grid = np.stack(np.meshgrid(np.arange(5.0), np.arange(5.0)), axis=-1).reshape(-1, 2).repeat(40, axis=0)
+    assert not Support(grid, np.zeros(2), np.full(2, 4.0)).few
+    five = Support(grid[:200], np.zeros(2), np.full(2, 4.0))
+    assert (five.points, five.few) == (5, True)

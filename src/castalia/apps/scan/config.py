@@ -16,6 +16,7 @@ from castalia.training.config import TrainingConfig
 
 __all__ = [
     "CROSS_SECTION",
+    "SECTIONS",
     "BackgroundConfig",
     "ParameterVariable",
     "ScanConfig",
@@ -26,6 +27,9 @@ __all__ = [
 
 CROSS_SECTION = "cross_section"
 """Name of the cross section where it is read as a variable."""
+
+SECTIONS = ("[parameters]", "[observables]")
+"""The sections of a scan's condition and target, as errors name them."""
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -116,7 +120,7 @@ class ScanConfig(StrictModel):
         Raises:
             ConfigError: If the declarations contradict each other.
         """
-        return Features(self.data, None, self._condition(), self.observables)
+        return Features(self.data, None, self._condition(), self.observables, sections=SECTIONS)
 
     def training_features(self) -> Features:
         """Return the same for training, where events that are not selected count for the efficiency if it is wanted."""
@@ -124,13 +128,14 @@ class ScanConfig(StrictModel):
             return self.features()
         everything = self.data.model_copy(update={"selection": None})
         flag = EfficiencyConfig(column=self.data.selection)
-        return Features(everything, None, self._condition(), self.observables, flag)
+        return Features(everything, None, self._condition(), self.observables, flag, SECTIONS)
 
     def background_features(self) -> Features | None:
         """Return how background files become observables; ``None`` without ``[background]``."""
         if self.background is None:
             return None
-        return Features(self.data.model_copy(update=dict(self.background)), None, {}, self.observables)
+        data = self.data.model_copy(update=dict(self.background))
+        return Features(data, None, {}, self.observables, sections=SECTIONS)
 
     def cross_section_features(self) -> Features | None:
         """Return how signal files become parameters and cross sections; ``None`` where no column holds these."""
@@ -138,7 +143,7 @@ class ScanConfig(StrictModel):
             return None
         everything = self.data.model_copy(update={"selection": None})
         cross_section = TargetVariable(column=self.expected.cross_section, unit="pb")
-        return Features(everything, None, self._condition(), {CROSS_SECTION: cross_section})
+        return Features(everything, None, self._condition(), {CROSS_SECTION: cross_section}, sections=SECTIONS)
 
     def _condition(self) -> dict[str, ConditionVariable]:
         return {name: ConditionVariable(column=p.column, unit=p.unit) for name, p in self.parameters.items()}

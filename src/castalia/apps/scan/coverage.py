@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,6 @@ from castalia.apps.scan.experiment import ExperimentResult, Laboratory
 from castalia.data.readers import open_reader
 from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.table import Table
-from castalia.errors import GateError
 from castalia.metrics.bands import ONE_SIGMA
 from castalia.metrics.coverage import (
     Coverage,
@@ -31,13 +31,26 @@ from castalia.production.pool import produce
 from castalia.production.units import Produced, Task, Unit, plan_units
 from castalia.rng import Stream
 
-__all__ = ["LEVELS", "CoverageSummary", "CoverageTask", "ParameterCoverage", "run_coverage", "summarise_coverage"]
+__all__ = [
+    "LEVELS",
+    "SEARCHED",
+    "CoverageSummary",
+    "CoverageTask",
+    "ParameterCoverage",
+    "run_coverage",
+    "summarise_coverage",
+]
 
 LEVELS = (ONE_SIGMA, 0.95)
 """Levels at which coverage is judged: one standard deviation, and 95 %."""
 
+_WHOLE = ("experiment", "events", "converged", "exact", "searched", "elsewhere")
+
 _UNIT = 10
 """Experiments in a unit of work: seconds of fitting, so that little is lost when a worker dies."""
+
+SEARCHED = 10
+"""Of so many experiments one is searched for a lower minimum far from the truth: it costs as much as a fit."""
 
 _FEWEST_FOR_THRESHOLDS = 200
 
@@ -80,8 +93,11 @@ class CoverageSummary:
         joint: Coverage of the region in all parameters, by level.
         joint_thresholds: Its calibrated thresholds, by level; empty with too few experiments.
         experiments: Number of experiments.
-        failed: How many did not converge; they are in none of the other figures.
+        failed: How many did not converge; they have no interval, and are in no other figure but ``Coverage.of_all``.
         exact: How many were fitted with the density itself, not with its surrogate.
+        searched: How many of those that converged were searched for the lowest minimum of the whole range, as a fit of
+            observed events is; the others have the minimum nearest the truth.
+        elsewhere: In how many of these it was another minimum. It is then the one that counts.
         surrogate_error: How far the surrogate's log-likelihood is off; see ``Laboratory``.
         overlap: Expected fraction of events that two experiments share, the largest of signal and background.
     """
@@ -92,6 +108,8 @@ class CoverageSummary:
     experiments: int
     failed: int
     exact: int
+    searched: int
+    elsewhere: int
     surrogate_error: float
     overlap: float
 
@@ -117,13 +135,16 @@ class CoverageTask(Task):
         numbers = [ColumnSpec(name=_column(name, "fit"), unit=unit) for name, unit in zip(names, units, strict=True)]
         numbers += [ColumnSpec(name=_column(name, "error"), unit=unit) for name, unit in zip(names, units, strict=True)]
         numbers += [ColumnSpec(name=_column(name, "rise")) for name in names]
-        whole = [ColumnSpec(name=name, dtype="int64") for name in ("experiment", "events", "converged", "exact")]
+        whole = [ColumnSpec(name=name, dtype="int64") for name in _WHOLE]
         return Schema(columns=(*whole, *numbers, ColumnSpec(name="joint_rise")))
 
     def run(self, unit: Unit) -> Iterator[Produced]:
         """Yield the rows of the unit's experiments."""
         stream = Stream(self.seed, "pseudo-experiments")
-        results = [self.laboratory.run(stream.at(number)) for number in range(unit.start, unit.stop)]
+        results = [
+            self.laboratory.run(stream.at(number), searched=number % SEARCHED == 0)
+            for number in range(unit.start, unit.stop)
+        ]
         failed = sum(not result.converged for result in results)
         yield Produced(self._table(unit, results), {"experiments": len(results), "failed": failed})
 
@@ -133,6 +154,8 @@ class CoverageTask(Task):
             "events": np.array([result.events for result in results]),
             "converged": np.array([int(result.converged) for result in results]),
             "exact": np.array([int(result.exact) for result in results]),
+            "searched": np.array([int(result.searched) for result in results]),
+            "elsewhere": np.array([int(result.elsewhere) for result in results]),
         }
         for i, parameter in enumerate(self.laboratory.parameters):
             columns[_column(parameter.name, "fit")] = np.array([result.estimate[i] for result in results])
@@ -171,7 +194,6 @@ def run_coverage(
 
     Raises:
         ConfigError: If the output exists or a number makes no sense.
-        GateError: If fewer than two experiments converged.
         MachineError: If workers keep dying, or the disk is full.
     """
     units = plan_units(f"{key}\x1f{seed}", experiments, _UNIT)
@@ -186,56 +208,66 @@ def run_coverage(
 
 
 def summarise_coverage(table: Table, laboratory: Laboratory) -> CoverageSummary:
-    """Sum up the rows that ``run_coverage`` wrote.
-
-    Raises:
-        GateError: If fewer than two experiments converged.
-    """
+    """Sum up the rows that ``run_coverage`` wrote; what too few experiments leave unknown is NaN."""
     good = table.take(np.asarray(table["converged"], dtype=np.bool_))
-    if len(good) < 2:
-        raise GateError(
-            f"{len(table) - len(good)} of {len(table)} pseudo-experiments did not converge; mend the fit first."
-        )
+    failed = len(table) - len(good)
     overlap, names = laboratory.overlap, [parameter.name for parameter in laboratory.parameters]
     joint = np.asarray(good["joint_rise"])
     return CoverageSummary(
         parameters=tuple(
-            _parameter(good, name, float(t), overlap) for name, t in zip(names, laboratory.truth, strict=True)
+            _parameter(good, name, float(t), overlap, failed) for name, t in zip(names, laboratory.truth, strict=True)
         ),
-        joint=_below(joint, len(names), overlap),
+        joint=_below(joint, len(names), overlap, failed),
         joint_thresholds=_thresholds(joint, len(names)),
         experiments=len(table),
-        failed=len(table) - len(good),
+        failed=failed,
         exact=int(np.sum(table["exact"])),
+        searched=int(np.sum(good["searched"])),
+        elsewhere=int(np.sum(good["elsewhere"])),
         surrogate_error=laboratory.surrogate_error,
         overlap=overlap,
     )
 
 
-def _parameter(table: Table, name: str, truth: float, overlap: float) -> ParameterCoverage:
+def _parameter(table: Table, name: str, truth: float, overlap: float, failed: int) -> ParameterCoverage:
     values, errors, rise = (np.asarray(table[_column(name, what)]) for what in ("fit", "error", "rise"))
     known = np.isfinite(errors)
-    if known.sum() < 2:
-        raise GateError(f"parameter '{name}' ends at a limit of its range in nearly every experiment; widen the range.")
-    shift = summarise_pulls(values - truth, overlap=overlap)
+    values_known, errors_known, at_limit = values[known], errors[known], int((~known).sum())
+    shift = _pulls(values - truth, overlap)
     return ParameterCoverage(
         name=name,
         truth=truth,
         bias=shift.mean,
         bias_error=shift.mean_error,
-        pulls=summarise_pulls((values[known] - truth) / errors[known], overlap=overlap),
+        pulls=_pulls((values_known - truth) / errors_known, overlap),
         errors=tuple(
-            coverage_of(covered_by_errors(values[known], errors[known], truth, level), level, overlap=overlap)
+            coverage_of(
+                covered_by_errors(values_known, errors_known, truth, level),
+                level,
+                overlap=overlap,
+                left_out=failed + at_limit,
+            )
             for level in LEVELS
         ),
-        profile=_below(rise, 1, overlap),
+        profile=_below(rise, 1, overlap, failed),
         thresholds=_thresholds(rise, 1),
-        at_limit=int((~known).sum()),
+        at_limit=at_limit,
     )
 
 
-def _below(rise: NDArray[np.float64], parameters: int, overlap: float) -> tuple[Coverage, ...]:
-    return tuple(coverage_of(rise <= wilks_threshold(level, parameters), level, overlap=overlap) for level in LEVELS)
+def _pulls(values: NDArray[np.float64], overlap: float) -> PullSummary:
+    if len(values) < 2:
+        return PullSummary(math.nan, math.nan, math.nan, math.nan, len(values))
+    return summarise_pulls(values, overlap=overlap)
+
+
+def _below(rise: NDArray[np.float64], parameters: int, overlap: float, failed: int) -> tuple[Coverage, ...]:
+    return tuple(
+        coverage_of(
+            rise <= wilks_threshold(level, parameters), level, overlap=overlap, parameters=parameters, left_out=failed
+        )
+        for level in LEVELS
+    )
 
 
 def _thresholds(rise: NDArray[np.float64], parameters: int) -> tuple[Threshold, ...]:

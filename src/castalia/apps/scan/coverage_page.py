@@ -29,8 +29,9 @@ def draw_coverage(folder: Path, summary: CoverageSummary, rows: Table) -> dict[s
         rows: One row for each experiment, as ``run_coverage`` writes them.
 
     Returns:
-        Items for the report, by name.
+        Items for the report, by name; none of what no experiment tells.
     """
+    drawn: dict[str, FigureItem] = {}
     good = rows.take(np.asarray(rows["converged"], dtype=np.bool_))
     panels = [
         PullPanel(
@@ -42,55 +43,70 @@ def draw_coverage(folder: Path, summary: CoverageSummary, rows: Table) -> dict[s
             ),
         )
         for one in summary.parameters
+        if one.pulls.experiments
     ]
     points = [
         CoveragePoint(plain(one.name), method, c.level, c.fraction, c.low, c.high)
         for one in summary.parameters
         for method, found in (("HESSE", one.errors), ("Profile", one.profile))
         for c in found
+        if c.experiments
     ]
-    pulls, bars = save(pull_grid(panels), folder, "pulls")[0], save(coverage_figure(points), folder, "coverage")[0]
-    return {
-        "pulls": FigureItem(
-            pulls,
+    if panels:
+        drawn["pulls"] = FigureItem(
+            save(pull_grid(panels), folder, "pulls")[0],
             "Pulls, (fitted − true) / error by HESSE, beside the unit normal distribution; those beyond the axis are "
             "in the outer bins.",
             "Histograms of pulls with the unit normal distribution",
-        ),
-        "coverage": FigureItem(
-            bars,
+        )
+    if points:
+        drawn["coverage"] = FigureItem(
+            save(coverage_figure(points), folder, "coverage")[0],
             "How often intervals held the true value; bars are binomial intervals of 99 %. The error from the finite "
             "pool, which all experiments share, is not in the bars but in the table.",
             "Coverage of the intervals of each parameter at two confidence levels",
-        ),
-    }
+        )
+    return drawn
 
 
-def coverage_page(summary: CoverageSummary, figures: Mapping[str, FigureItem], provenance: Mapping[str, Any]) -> Report:
+def coverage_page(
+    summary: CoverageSummary,
+    figures: Mapping[str, FigureItem],
+    provenance: Mapping[str, Any],
+    warnings: Sequence[str] = (),
+) -> Report:
     """Put the report of pseudo-experiments together.
 
     Args:
         summary: Outcome of the experiments.
         figures: Drawn figures by name.
         provenance: Where everything comes from.
+        warnings: What has to be known before the numbers are believed.
     """
     point = ", ".join(f"{one.name} = {one.truth:.4g}" for one in summary.parameters)
     text = (
         f"Every experiment draws its events without replacement from one pool of simulation; two of them share "
         f"{100 * summary.overlap:.3g} % of their events. {summary.failed} of {summary.experiments} fits did not "
         "converge and are in none of the figures.",
+        f"Each fit begins at the truth; {summary.searched} were searched over the whole range as well, as a fit of "
+        f"observed events is, and in {summary.elsewhere} of these another minimum is lower, which then counts.",
+        *warnings,
     )
     return Report(
         title="Coverage of the fit",
         subtitle=f"{summary.experiments} pseudo-experiments at {point}.",
         verdict=None,
         sections=(
-            Section("Pulls", text=text, figures=(figures["pulls"],), tables=(_pulls(summary),)),
-            Section("Coverage", figures=(figures["coverage"],), tables=(_coverage(summary), _thresholds(summary))),
+            Section("Pulls", text=text, figures=_some(figures, "pulls"), tables=(_pulls(summary),)),
+            Section("Coverage", figures=_some(figures, "coverage"), tables=(_coverage(summary), _thresholds(summary))),
         ),
         provenance=provenance,
         headlines=_headlines(summary),
     )
+
+
+def _some(figures: Mapping[str, FigureItem], name: str) -> tuple[FigureItem, ...]:
+    return (figures[name],) if name in figures else ()
 
 
 def _headlines(summary: CoverageSummary) -> tuple[Headline, ...]:
@@ -124,8 +140,15 @@ def _pulls(summary: CoverageSummary) -> TableItem:
 def _coverage(summary: CoverageSummary) -> TableItem:
     rows = [row for one in summary.parameters for row in _parameter_rows(one)]
     rows += _rows("all parameters", "joint profile", summary.joint)
-    header = ("parameter", "interval", "level [%]", "covered [%]", "99 % from", "to", "pool error", "level inside")
-    return TableItem("Coverage", header, tuple(rows), "The interval is Clopper and Pearson's; all numbers in per cent.")
+    header = (
+        "parameter", "interval", "level [%]", "covered [%]", "99 % from", "to", "pool error", "level inside",
+        "left out", "of all [%]",
+    )  # fmt: skip
+    note = (
+        "The interval is Clopper and Pearson's. Left out are experiments without an interval: the fit failed or, for "
+        "HESSE, ended at a limit of the range; 'of all' counts them as not covering."
+    )
+    return TableItem("Coverage", header, tuple(rows), note)
 
 
 def _parameter_rows(one: ParameterCoverage) -> list[tuple[Cell, ...]]:
@@ -139,6 +162,8 @@ def _rows(name: str, method: str, found: Sequence[Coverage]) -> list[tuple[Cell,
             Cell(method),
             *(measured(round(100 * v, 3)) for v in (c.level, c.fraction, c.low, c.high, c.pool_error)),
             status(c.right, "yes", "NO"),
+            measured(float(c.left_out)),
+            measured(round(100 * c.of_all, 3)),
         )
         for c in found
     ]

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from castalia.apps.scan.config import ScanConfig
+from castalia.apps.scan.config import SECTIONS, ScanConfig
+from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.feature_config import ConditionVariable
 from castalia.data.features import Features
-from castalia.data.loading import load_arrays
+from castalia.data.loading import content_keys, load_arrays
 from castalia.data.readers import open_reader
 from castalia.errors import DataError
 from castalia.runs.inputs import check_rename
 
-__all__ = ["ObservedEvents", "read_observed", "read_pool"]
+__all__ = ["ObservedEvents", "observable_keys", "read_observed", "read_pool"]
 
 
 @final
@@ -31,15 +32,31 @@ class ObservedEvents:
         weights: Event weights, shape ``(events,)``; ``None`` where the files have no weight column.
         counts: Events read, selected and left out, by name.
         checksums: SHA-256 by file name.
+        keys: See ``observable_keys``.
+        warnings: What a reader has to know of them, one sentence each.
     """
 
     x: NDArray[np.float64]
     weights: NDArray[np.float64] | None
     counts: dict[str, int]
     checksums: dict[str, str]
+    keys: NDArray[np.uint64]
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
+
+
+def observable_keys(arrays: FeatureArrays) -> NDArray[np.uint64]:
+    """Return a key of the observables of each row, the same in every file format; observed events have no parameters.
+
+    Args:
+        arrays: Rows of a sample, with or without its parameters.
+
+    Returns:
+        Keys, shape ``(rows,)``.
+    """
+    return content_keys(replace(arrays, condition=arrays.condition[:, :0]))
 
 
 def read_observed(
@@ -108,14 +125,16 @@ def _read(
         name: column if column is not None and _in_all(files, column, tree, rename) else None
         for name, column in declared.items()
     }
-    features = Features(config.data.model_copy(update={"tree": tree, **there}), None, condition, config.observables)
+    data = config.data.model_copy(update={"tree": tree, **there})
+    features = Features(data, None, condition, config.observables, sections=SECTIONS)
     check_rename(rename, features.columns)
     loaded = load_arrays(files, features, skip_bad=skip_bad, rename=rename)
     arrays = loaded.arrays
     if arrays.target is None:
         raise DataError(f"{files[0]}: has no observables; give events after reconstruction.")
     weights = None if there["weight"] is None else arrays.weight
-    return ObservedEvents(arrays.target, weights, loaded.counts, loaded.hashes), arrays.condition
+    events = ObservedEvents(arrays.target, weights, loaded.counts, loaded.hashes, observable_keys(arrays))
+    return events, arrays.condition
 
 
 def _in_all(files: Sequence[Path], column: str, tree: str | None, rename: Mapping[str, str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Self, final
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from castalia.apps.scan.descent import descend
 from castalia.apps.scan.fit import FitModel, build_likelihood
 from castalia.apps.scan.likelihood import Likelihood, Parameter, ParametricDensity
 from castalia.apps.scan.minimise import Fitted, minimise
+from castalia.apps.scan.search import search
+from castalia.apps.scan.support import Support
 from castalia.apps.scan.surrogate import PoolDensity, degrees, fit_pool_density, row_numbers
 from castalia.errors import ConfigError, DataError
 from castalia.metrics.coverage import expected_overlap
@@ -29,6 +31,8 @@ _EDGE = 0.9
 _SURROGATE_ERROR = 0.05
 """Largest error of the surrogate's log-likelihood. It moves the minimum by about a twentieth of a standard error, and
 twice the log-likelihood by a tenth, at random: a coverage changes by the square of that, a few tenths of a percent."""
+_LOWER = 0.2
+"""Fall of twice the negative log-likelihood from which a minimum is another one: twice what the surrogate may err."""
 _CHECKS = 8
 _ROWS = 1 << 16
 _TOLERANCE = 1e-5
@@ -72,6 +76,9 @@ class ExperimentResult:
         joint: The same with all parameters at the truth.
         converged: Whether the fit did.
         exact: Whether the density itself was fitted, because the surrogate's box was too small.
+        searched: Whether the whole range was searched for the lowest minimum, as a fit of observed events does, and not
+            only the one nearest the truth found.
+        elsewhere: Whether that search found a lower one; the numbers above are then of that.
     """
 
     events: int
@@ -81,6 +88,14 @@ class ExperimentResult:
     joint: float
     converged: bool
     exact: bool
+    searched: bool = False
+    elsewhere: bool = False
+
+    @classmethod
+    def failed(cls, events: int, parameters: int) -> Self:
+        """Return the result of an experiment that cannot be fitted."""
+        nothing = np.full(parameters, np.nan)
+        return cls(events, nothing, nothing, nothing, np.nan, converged=False, exact=False)
 
 
 @final
@@ -121,18 +136,52 @@ class Laboratory:
             shares.append(expected_overlap(self.plan.background, len(self.pool) - self.signal))
         return max(shares)
 
-    def run(self, rng: np.random.Generator) -> ExperimentResult:
-        """Draw the events of one experiment and fit them.
+    @property
+    def searches_all(self) -> bool:
+        """Whether every experiment is searched, which is cheap where the surrogate's box is the whole range."""
+        near, thetas = self.surrogate, len(self.model.parameters)
+        return near is not None and all(
+            (low, high) == (p.low, p.high)
+            for low, high, p in zip(near.low, near.high, self.parameters[:thetas], strict=True)
+        )
+
+    def run(self, rng: np.random.Generator, *, searched: bool = False) -> ExperimentResult:
+        """Draw the events of one experiment and fit them, from the truth.
 
         Constrained parameters have been measured elsewhere: that measurement fluctuates around the truth as well.
+
+        Args:
+            rng: Random numbers of this experiment.
+            searched: Search the whole range for a lower minimum as well.
         """
         rows = _draw(self.plan, self.signal, len(self.pool), rng)
         parameters = tuple(_measured(p, t, rng) for p, t in zip(self.parameters, self.truth, strict=True))
+        if not len(rows):
+            return ExperimentResult.failed(0, len(self.truth))
+        stream = Stream(int(rng.integers(2**53)), "search of an experiment")
         if self.surrogate is not None:
-            result = self._fit(self.near(rows, parameters, self.surrogate), exact=False)
+            likelihood = self.near(rows, parameters, self.surrogate)
+            result = self._fit(likelihood, self.truth, exact=False)
             if result.converged and self._inside(result.estimate, self.surrogate):
-                return result
-        return self._fit(self.likelihood(rows, parameters), exact=True)
+                if self.searches_all:
+                    return self._searched(likelihood, result, stream)
+                return self._searched(self.likelihood(rows, parameters), result, stream) if searched else result
+        likelihood = self.likelihood(rows, parameters)
+        result = self._fit(likelihood, self.truth, exact=True)
+        return self._searched(likelihood, result, stream) if searched or self.searches_all else result
+
+    def _searched(self, likelihood: Likelihood, result: ExperimentResult, stream: Stream) -> ExperimentResult:
+        """Return the result at the lowest minimum of the range, found as a fit of observed events finds it."""
+        thetas = len(self.model.parameters)
+        low, high = likelihood.low[:thetas], (likelihood.low + likelihood.range)[:thetas]
+        support = Support(self.model.support, low, high)
+        minima, _ = search(likelihood, stream, allowed=lambda phi: support.holds(phi[:, :thetas]))
+        best = next((minimum for minimum in minima if support.holds(minimum.phi[None, :thetas])[0]), minima[0])
+        local = float(likelihood.value(result.estimate[None])[0])
+        if np.isfinite(local) and 2.0 * (local - best.value) < _LOWER:
+            return replace(result, searched=True)
+        exact = likelihood.signal is self.model.signal
+        return replace(self._fit(likelihood, best.phi, exact=exact), searched=True, elsewhere=True)
 
     def likelihood(self, rows: NDArray[np.int64], parameters: tuple[Parameter, ...]) -> Likelihood:
         """Return the likelihood of the pool's events ``rows``."""
@@ -163,12 +212,15 @@ class Laboratory:
         above = (surrogate.high < ends[:, 1]) & (place > _EDGE)
         return not bool(np.any(below | above))
 
-    def _fit(self, likelihood: Likelihood, *, exact: bool) -> ExperimentResult:
-        """Find the minimum and, in the same batch of descents, the minimum with each parameter held at its truth."""
+    def _fit(self, likelihood: Likelihood, start: Array, *, exact: bool) -> ExperimentResult:
+        """Find the minimum from a start and, in the same batch, that with each parameter held at its truth."""
         size = len(self.truth)
         curvature = self.curvature * np.outer(likelihood.range, likelihood.range)
-        free = np.concatenate([np.ones((1, size), dtype=bool), ~np.eye(size, dtype=bool)])
-        starts = np.repeat(self.truth[None], size + 1, axis=0)
+        held = [np.repeat(self.truth[None], size, axis=0)]
+        if start is not self.truth:  # with one parameter at the truth the others may still do better elsewhere
+            held.append(np.where(np.eye(size, dtype=bool), self.truth, start))
+        free = np.concatenate([np.ones((1, size), dtype=bool), *(~np.eye(size, dtype=bool) for _ in held)])
+        starts = np.concatenate([start[None], *held])
         ended = descend(likelihood, starts, free=free, curvature=curvature, tolerance=_TOLERANCE)
         fitted: Fitted = minimise(likelihood, ended.phi[0], ended.curvature[0], np.full(size, np.nan))
         lowest = min(fitted.value, float(ended.value[0]))
@@ -177,7 +229,7 @@ class Laboratory:
             events=len(likelihood),
             estimate=fitted.phi,
             error=fitted.errors,
-            rise=2.0 * (ended.value[1:] - lowest),
+            rise=2.0 * (ended.value[1:].reshape(len(held), size).min(axis=0) - lowest),
             joint=2.0 * (at_truth - lowest),
             converged=not fitted.failure and bool(ended.converged[1:].all()),
             exact=exact,

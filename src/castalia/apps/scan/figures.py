@@ -19,7 +19,7 @@ from castalia.plots.contour import Contour, ContourPanel, contour_grid
 from castalia.plots.export import Figure, save
 from castalia.plots.observed import ModelPart, ObservedPanel, observed_grid
 from castalia.plots.profile import ProfileCurve, profile_grid
-from castalia.plots.response import response_edges
+from castalia.plots.response import equal_edges
 from castalia.plots.style import plain
 from castalia.reports.document import FigureItem
 
@@ -27,7 +27,10 @@ __all__ = ["draw_fit", "observed_panels"]
 
 Floats = NDArray[np.float64]
 
-_BINS = 40
+_BINS = (8, 25)  # fewest and most
+_EVENTS_PER_BIN = 30.0
+_OUTSIDE = 0.01  # of the events, on either side of the axis
+_FEWEST = 5.0  # expected events of a bin that counts for chi-squared, so that it is nearly a sum of normal pulls
 _WORDS = {  # caption, and the same for those who do not see the figure
     "contours": (
         "Contours of the profile likelihood, all other parameters fitted again at each point. Open circles are fits "
@@ -39,8 +42,9 @@ _WORDS = {  # caption, and the same for those who do not see the figure
         "Twice the negative log-likelihood above its minimum against each parameter",
     ),
     "observed": (
-        "Observed events and the fitted model. The band is the statistical error of the generated events; pulls are "
-        "(observed − model) / error.",
+        "Observed events and the fitted model, the central 98 % of both. The model is shown as it was learned, "
+        "without the correction that the goodness of fit makes. The band is the statistical error of the generated "
+        "events; pulls are (observed − model) / error. χ² counts the bins with five expected events or more.",
         "Distributions of the observables with ratio and pull panels",
     ),
 }
@@ -83,17 +87,24 @@ def observed_panels(
         parts: Components of the model, from the bottom up.
     """
     weight = np.ones(len(observed)) if weights is None else weights
+    bins = int(np.clip(weight.sum() / _EVENTS_PER_BIN, *_BINS))
     panels = []
     for column, variable in enumerate(variables):
         values = observed[:, column]
-        edges = response_edges(values, _BINS)
+        edges = _edges(values, [part.events[:, column] for part in parts], bins)
         counted = np.histogram(values, edges, weights=weight)[0]
         error = np.sqrt(np.histogram(values, edges, weights=np.square(weight))[0])
         shown = tuple(_part(part, column, edges) for part in parts)
         panel = ObservedPanel(plain(variable.name), variable.unit, edges, counted, error, shown)
-        pulls = panel.pulls[np.isfinite(panel.pulls)]
+        pulls = panel.pulls[panel.expected >= _FEWEST]
         panels.append(replace(panel, note=f"χ² / bins = {np.sum(np.square(pulls)):.0f} / {len(pulls)}"))
     return panels
+
+
+def _edges(observed: Floats, generated: Sequence[Floats], bins: int) -> Floats:
+    """Return equal bins for the central 98 % of what was observed and of each part of the model."""
+    ends = np.array([np.quantile(values, [_OUTSIDE, 1.0 - _OUTSIDE]) for values in (observed, *generated)])
+    return equal_edges(float(ends[:, 0].min()), float(ends[:, 1].max()), bins)
 
 
 def _part(part: ExpectedPart, column: int, edges: Floats) -> ModelPart:
@@ -126,8 +137,8 @@ def _contours(study: FitStudy) -> list[ContourPanel]:
 
 def _smooth(found: FoundContour) -> Floats:
     """Return a periodic spline through the points that were found, which are even in angle; they alone where cut."""
-    if found.cut.any():
-        return found.points[:-1]
+    if found.cut.any() or np.isnan(found.points).any():
+        return found.points[:-1][np.isfinite(found.points[:-1]).all(axis=1)]
     spline = CubicSpline(np.arange(len(found.points)), found.points, bc_type="periodic")
     smooth: Floats = spline(np.linspace(0.0, len(found.points) - 1.0, 200, endpoint=False))
     return smooth

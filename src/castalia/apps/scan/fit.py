@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from castalia.apps.scan.descent import descend
+from castalia.apps.scan.doubts import doubts
 from castalia.apps.scan.intervals import end_beyond_limit
 from castalia.apps.scan.likelihood import Likelihood, Parameter, ParametricDensity
 from castalia.apps.scan.minimise import Fitted, minimise
@@ -22,11 +23,20 @@ from castalia.apps.scan.support import Support
 from castalia.errors import ConfigError, GateError
 from castalia.rng import Stream
 
-__all__ = ["BackgroundDensity", "FitModel", "FitResult", "FitSettings", "FittedParameter", "build_likelihood", "fit"]
+__all__ = [
+    "BackgroundDensity",
+    "FitModel",
+    "FitResult",
+    "FitSettings",
+    "FittedParameter",
+    "build_likelihood",
+    "fit",
+    "log_background",
+]
 
 Array = NDArray[np.float64]
 
-_AMBIGUOUS = 4.0  # of twice the log-likelihood: a second minimum this close is within two standard deviations
+_ROWS = 1 << 16  # events per pass through the background density
 
 
 class BackgroundDensity(Protocol):
@@ -97,7 +107,8 @@ class FittedParameter:
         unit: Unit.
         value: Value at the minimum.
         error: Standard deviation by HESSE; None for a fixed parameter, at a limit, or without convergence.
-        minos_low: Distance to the lower end of the interval, negative; None where the range ends inside it.
+        minos_low: Distance to the lower end of the interval, negative; None where a range ends inside it, its own or
+            that of another parameter.
         minos_high: Distance to the upper end, likewise.
         at_limit: The limit of its range the parameter ended at.
         fixed: Whether it was not fitted.
@@ -202,18 +213,26 @@ def build_likelihood(model: FitModel, x: Array, weights: Array | None = None) ->
             parameters.append(Parameter("background_yield", 0.0, high, "", "background_yield", constraint))
     elif model.background is not None:
         parameters.append(Parameter("signal_fraction", 0.0, 1.0, kind="signal_fraction"))
-    log_background = None
-    if model.background is not None and len(x):
-        with torch.no_grad():
-            log_background = model.background.log_prob(torch.as_tensor(x, dtype=torch.float64)).numpy()
     return Likelihood(
         model.signal,
         x,
         parameters,
         weights=weights,
-        log_background=log_background,
+        log_background=log_background(model, x),
         expected_signal=model.expected_signal,
     )
+
+
+def log_background(model: FitModel, x: Array) -> Array | None:
+    """Return the log-density of the background of events, shape ``(events,)``; ``None`` without background."""
+    if model.background is None:
+        return None
+    found = np.empty(len(x))
+    with torch.no_grad():
+        for start in range(0, len(x), _ROWS):
+            rows = torch.as_tensor(x[start : start + _ROWS], dtype=torch.float64)
+            found[start : start + _ROWS] = model.background.log_prob(rows).numpy()
+    return found
 
 
 def fit(model: FitModel, x: Array, weights: Array | None = None, settings: FitSettings | None = None) -> FitResult:
@@ -266,7 +285,7 @@ def fit(model: FitModel, x: Array, weights: Array | None = None, settings: FitSe
         members=members,
         evaluations=evaluations,
         seconds=time.perf_counter() - began,
-        warnings=_warnings(likelihood, fitted, minima, supported),
+        warnings=doubts(likelihood, fitted, minima, support, thresholds),
     )
 
 
@@ -328,29 +347,6 @@ def _parameters(
         )
         for i, parameter in enumerate(likelihood.parameters)
     )
-
-
-def _warnings(
-    likelihood: Likelihood, fitted: Fitted, minima: Sequence[Minimum], supported: Callable[[Array], NDArray[np.bool_]]
-) -> tuple[str, ...]:
-    found = []
-    for parameter, limit in zip(likelihood.parameters, fitted.at_limit, strict=True):
-        if limit is not None:
-            edge = parameter.low if limit == "low" else parameter.high
-            cure = "simulate beyond it" if parameter.kind == "theta" else "quote an upper or lower limit"
-            found.append(f"{parameter.name} ended at the limit of its range, {edge:g}; {cure}.")
-    if not supported(fitted.phi[None])[0]:
-        found.append("the minimum lies where training points are sparse: simulate more points around it.")
-    elif not supported(minima[0].phi[None])[0]:
-        found.append("a lower minimum was left out, as it lies where training points are sparse: simulate there.")
-    others = [m for m in minima if 0.1 < 2.0 * (m.value - fitted.value) < _AMBIGUOUS]
-    if others:
-        place = ", ".join(f"{p.name} = {v:.4g}" for p, v in zip(likelihood.parameters, others[0].phi, strict=True))
-        found.append(
-            f"a second minimum at {place} is higher by only {2.0 * (others[0].value - fitted.value):.2g} in twice the "
-            "log-likelihood: the errors describe the first alone."
-        )
-    return tuple(found)
 
 
 def _number(value: float) -> float | None:

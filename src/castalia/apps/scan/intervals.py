@@ -1,4 +1,9 @@
-"""Profiles of the likelihood and two-dimensional contours, every point of them profiled in one batch."""
+"""Profiles of the likelihood and two-dimensional contours, every point of them profiled in one batch.
+
+The log-likelihood of weighted events rises faster, or slower, than its errors say. What is returned follows the errors:
+a profile is divided by the inflation of its parameter's variance, and a contour is where the rise is that of the
+sandwich covariance, which of a parabola is the ellipse of that covariance.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +36,8 @@ class Profile:
     Attributes:
         name: The parameter.
         values: Its values, shape ``(points,)``.
-        rise: Twice the negative log-likelihood above the minimum, shape ``(points,)``.
+        rise: Twice the negative log-likelihood above the minimum, shape ``(points,)``; of weighted events over the
+            inflation of the variance, so that it is 1 at one standard deviation all the same.
         phi: All parameters at each point, shape ``(points, parameters)``.
     """
 
@@ -48,8 +54,9 @@ class Contour:
 
     Attributes:
         names: The two parameters.
-        threshold: Rise of twice the negative log-likelihood.
-        points: Points of the contour in order around the minimum, the first repeated at the end, shape ``(points, 2)``.
+        threshold: Rise of twice the negative log-likelihood, for events without weights.
+        points: Points of the contour in order around the minimum, the first repeated at the end, shape ``(points, 2)``;
+            NaN where the threshold was not found on a ray.
         cut: True where the range of a parameter ends inside the contour, shape ``(points,)``.
     """
 
@@ -80,7 +87,7 @@ def profile(likelihood: Likelihood, fitted: Fitted, name: str, values: Array) ->
     slope, _ = _response(likelihood, fitted, np.array([place]), direction)
     start = fitted.phi + (values - fitted.phi[place])[:, None] * slope
     value, phi = _profiled(likelihood, fitted, np.array([place]), start)
-    return Profile(name, values, 2.0 * (value - fitted.value), phi)
+    return Profile(name, values, 2.0 * (value - fitted.value) / fitted.inflation[place], phi)
 
 
 def contours(
@@ -93,7 +100,7 @@ def contours(
 
     Args:
         likelihood: The likelihood that was fitted.
-        fitted: Its minimum.
+        fitted: Its minimum; where events are weighted, with a covariance of the two.
         names: The two parameters.
         thresholds: Rises of twice the negative log-likelihood, shape ``(contours,)``; by Wilks' theorem 2.30 for 68.3 %
             and 5.99 for 95 %.
@@ -111,7 +118,8 @@ def contours(
     values, vectors = np.linalg.eigh(metric)
     directions[:, places] = circle @ (vectors / np.sqrt(np.maximum(values, 1e-6 * np.abs(values).max()))).T
     repeated = np.tile(directions, (len(thresholds), 1))
-    phi, cut = _crossings(likelihood, fitted, places, repeated, np.repeat(thresholds, rays))
+    levels = np.outer(thresholds, _inflation(likelihood, fitted, places, metric, directions)).ravel()
+    phi, cut = _crossings(likelihood, fitted, places, repeated, levels)
     found = []
     for k, threshold in enumerate(thresholds):
         rows = np.r_[k * rays : (k + 1) * rays, k * rays]
@@ -133,6 +141,11 @@ def end_beyond_limit(likelihood: Likelihood, fitted: Fitted, place: int, thresho
     """
     direction = np.zeros((1, len(fitted.phi)))
     direction[0, place] = likelihood.range[place] if fitted.at_limit[place] == "low" else -likelihood.range[place]
+    if likelihood.weighted:
+        # There is no covariance at a limit: the variance of the slope over what it would be without weights.
+        slope, _ = _response(likelihood, fitted, np.array([place]), direction)
+        variance, information = (slope[0] @ likelihood.information(fitted.phi, k) @ slope[0] for k in (2, 1))
+        threshold = threshold * float(variance / information)
     phi, cut = _crossings(likelihood, fitted, np.array([place]), direction, np.array([threshold]))
     return float("nan") if cut[0] else float(phi[0, place] - fitted.phi[place])
 
@@ -158,6 +171,16 @@ def _response(likelihood: Likelihood, fitted: Fitted, places: Places, directions
     return whole, metric
 
 
+def _inflation(likelihood: Likelihood, fitted: Fitted, places: Places, metric: Array, directions: Array) -> Array:
+    """Return by how much weights make the square of the distance along each direction larger, shape ``(rays,)``."""
+    if not likelihood.weighted:
+        return np.ones(len(directions))
+    along = directions[:, places]
+    sandwich = np.linalg.inv(fitted.covariance[np.ix_(places, places)])
+    ratio: Array = np.einsum("ki,ij,kj->k", along, metric, along) / np.einsum("ki,ij,kj->k", along, sandwich, along)
+    return ratio
+
+
 def _profiled(likelihood: Likelihood, fitted: Fitted, places: Places, start: Array) -> tuple[Array, Array]:
     """Minimise over all parameters but those in the places, from each start; return values and points."""
     free = fitted.movable.copy()
@@ -171,6 +194,8 @@ def _crossings(
     likelihood: Likelihood, fitted: Fitted, places: Places, directions: Array, thresholds: Array
 ) -> tuple[Array, NDArray[np.bool_]]:
     """Return where each ray from the minimum reaches its threshold, and True where its range ends before.
+
+    A ray on which the threshold was not found is NaN.
 
     The square root of the rise is nearly linear in the distance, so that a secant in it takes two or three steps, kept
     between what is known to lie inside and outside.
@@ -206,6 +231,7 @@ def _crossings(
         longer = np.minimum(np.where(np.isfinite(outside[a]), between, further), end[a])
         phi[a] = fitted.phi + (phi[a] - fitted.phi) * (longer / r[a])[:, None]
         r[a] = longer
+    phi[active] = np.nan
     return phi, cut
 
 

@@ -12,16 +12,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from castalia.errors import ConfigError, DataError
+from castalia.apps.scan.inputs import background_tensor, events_tensor, float_tensor, weights_tensor
+from castalia.errors import ConfigError
 
 __all__ = ["Likelihood", "Parameter", "ParametricDensity"]
 
 Array = NDArray[np.float64]
 
 _ROWS_AT_ONCE = 1 << 14  # (point, event) pairs per pass: activations stay in the cache, and memory flat
-# Of a parameter's range, for differences of gradients: a spline's log-density has kinks, over which a short step would
-# take the second derivative of a few events for that of all; right to 1e-3 where densities change over a tenth of it.
-_STEP = 3e-3
+_SHORT = 1e-5  # of a parameter's range: the step of first derivatives, and where a search for a step begins
+# Steps of differences of gradients, in units of the error that the curvature says: a likelihood of many events is a
+# parabola that far. A shorter step takes the kinks of a spline at a few events for the curvature of all.
+_WANTED, _MUCH = 0.1, 4.0  # the step, and by what factor it may be off
+_LONGEST = 1e-2  # of the range, where there is hardly any curvature
+_PASSES = 4
+_YIELD_STEPS = 15
 
 
 class ParametricDensity(Protocol):
@@ -88,7 +93,8 @@ class Likelihood:
         signal: Density of the signal.
         x: Observed events, shape ``(events, observables)``.
         parameters: The theta of the signal in its own order, then at most one parameter of each other kind.
-        weights: Event weights, shape ``(events,)``; one each if not given.
+        weights: Event weights, none negative, shape ``(events,)``; one each if not given. Events of weight zero are
+            left out.
         log_background: log p_b of each event, shape ``(events,)``, where there is background.
         expected_signal: Expected number of signal events of points of shape ``(points, parameters)``, differentiable.
 
@@ -114,9 +120,10 @@ class Likelihood:
         expected_signal: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.signal, self.parameters, self.expected_signal = signal, tuple(parameters), expected_signal
-        self.x = _checked_events(x)
-        self.weights = _checked_weights(weights, len(self.x))
-        self.log_background = None if log_background is None else _tensor(log_background)
+        self.x = events_tensor(x)
+        self.weights = weights_tensor(weights, len(self.x))
+        self.log_background = background_tensor(log_background, len(self.x))
+        self._leave_out_weightless()
         self.low = np.array([parameter.low for parameter in self.parameters])
         self.range = np.array([parameter.high for parameter in self.parameters]) - self.low
         self._thetas = sum(parameter.kind == "theta" for parameter in self.parameters)
@@ -145,7 +152,7 @@ class Likelihood:
             Values, shape ``(points,)``, infinite where an event is impossible, and gradients, shape
             ``(points, parameters)``.
         """
-        leaf = _tensor(phi).requires_grad_(True)
+        leaf = float_tensor(phi).requires_grad_(True)
         value = torch.zeros(len(leaf), dtype=torch.float64)
         gradient = torch.zeros_like(leaf)
         for terms, weights in self._chunks(leaf):
@@ -163,7 +170,7 @@ class Likelihood:
     def value(self, phi: Array) -> Array:
         """Return the negative log-likelihood alone, shape ``(points,)``, at about a third of the cost."""
         with torch.no_grad():
-            points = _tensor(phi)
+            points = float_tensor(phi)
             value = torch.zeros(len(points), dtype=torch.float64)
             for terms, weights in self._chunks(points):
                 value -= (terms * weights).sum(dim=1)
@@ -174,28 +181,64 @@ class Likelihood:
     def event_terms(self, phi: Array) -> Array:
         """Return the logarithm of the density of each event, without weights, shape ``(points, events)``."""
         with torch.no_grad():
-            return torch.cat([terms for terms, _ in self._chunks(_tensor(phi))], dim=1).numpy()
+            return torch.cat([terms for terms, _ in self._chunks(float_tensor(phi))], dim=1).numpy()
 
-    def hessian(self, phi: Array) -> Array:
+    def with_best_yields(self, phi: Array, free: NDArray[np.bool_]) -> tuple[Array, Array]:
+        """Return points with signal and background in the best proportion at their theta, and the values there.
+
+        The signal density is computed once. Constraints of the yields have no part in the proportion.
+
+        Args:
+            phi: Parameter points, shape ``(points, parameters)``.
+            free: Parameters that may move, shape ``(parameters,)``; theta stay in any case.
+
+        References:
+            Dempster, Laird and Rubin, Maximum likelihood from incomplete data via the EM algorithm, J. R. Stat. Soc. B
+            39 (1977) 1.
+        """
+        with torch.no_grad():
+            points = float_tensor(phi)
+            log_signal = torch.cat(
+                [self.signal.log_prob(self.x[rows], points[:, : self._thetas]) for rows in self._rows(len(points))],
+                dim=1,
+            )
+            self._set_best_yields(points, log_signal, free)
+            value = -(self._terms(points, log_signal, slice(None)) * self.weights).sum(dim=1)
+            if self.expected_signal is not None:
+                value += torch.stack(self._coefficients(points)).sum(dim=0)
+        return points.numpy(), self._constrained(points.numpy(), value.numpy(), np.zeros(np.shape(phi)))[0]
+
+    def hessian(self, phi: Array, estimate: Array | None = None) -> Array:
         """Return the second derivatives at one point: central differences of the gradient, in one batch.
 
-        Next to a limit they are taken that far inside it.
+        Steps are a tenth of the errors that the second derivatives say, and are taken again where they turn out to be
+        much longer or shorter. Next to a limit they are taken that far inside it.
 
         Args:
             phi: One parameter point, shape ``(parameters,)``.
+            estimate: About what is to be expected; saves evaluations.
 
         Returns:
             A symmetric matrix, shape ``(parameters, parameters)``.
         """
-        points, step = self._stencil(phi)
-        gradient = self.value_and_gradient(points)[1].reshape(2, len(step), len(step))
-        matrix = (gradient[0] - gradient[1]) / (2.0 * step[:, None])
+        step = _SHORT * self.range
+        if estimate is not None:
+            step = self._steps(estimate, step)
+        for _ in range(_PASSES):
+            points = self._stencil(phi, step)
+            gradient = self.value_and_gradient(points)[1].reshape(2, len(step), len(step))
+            matrix = (gradient[0] - gradient[1]) / (2.0 * step[:, None])
+            better = self._steps(matrix, step)
+            if (np.abs(np.log(better / step)) < np.log(_MUCH)).all():
+                break
+            step = better
         symmetric: Array = (matrix + matrix.T) / 2.0
         return symmetric
 
     def scores(self, phi: Array) -> Array:
         """Return the derivatives of each event's log-density at one point, shape ``(events, parameters)``."""
-        points, step = self._stencil(phi)
+        step = _SHORT * self.range
+        points = self._stencil(phi, step)
         terms = self.event_terms(points).reshape(2, len(step), -1)
         self.evaluations += len(points)
         scores: Array = ((terms[0] - terms[1]) / (2.0 * step[:, None])).T
@@ -246,16 +289,36 @@ class Likelihood:
 
     def _chunks(self, phi: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield log-densities, shape ``(points, some events)``, with the weights of those events."""
-        size = max(1, _ROWS_AT_ONCE // len(phi))
-        for start in range(0, len(self.x), size):
-            rows = slice(start, start + size)
+        for rows in self._rows(len(phi)):
             log_signal = self.signal.log_prob(self.x[rows], phi[:, : self._thetas])
-            if self.log_background is None and self.expected_signal is None:
-                yield log_signal, self.weights[rows]
-            else:
+            yield self._terms(phi, log_signal, rows), self.weights[rows]
+
+    def _rows(self, points: int) -> Iterator[slice]:
+        size = max(1, _ROWS_AT_ONCE // points)
+        return (slice(start, start + size) for start in range(0, len(self.x), size))
+
+    def _terms(self, phi: Tensor, log_signal: Tensor, rows: slice) -> Tensor:
+        """Return the log-densities of some events, whose signal density is known."""
+        if self.log_background is None and self.expected_signal is None:
+            return log_signal
+        signal, background = self._coefficients(phi)
+        log_background = None if self.log_background is None else self.log_background[rows]
+        return _log_sum(signal, log_signal, background, log_background)
+
+    def _set_best_yields(self, phi: Tensor, log_signal: Tensor, free: NDArray[np.bool_]) -> None:
+        total = self.weights.sum()
+        moving = [(kind, place) for kind, place in self._place.items() if kind != "theta" and free[place]]
+        share = torch.ones_like(log_signal)  # probability of each event to be signal
+        for _ in range(_YIELD_STEPS if moving else 0):
+            if self.log_background is not None:
                 signal, background = self._coefficients(phi)
-                log_background = None if self.log_background is None else self.log_background[rows]
-                yield _log_sum(signal, log_signal, background, log_background), self.weights[rows]
+                share = torch.sigmoid((signal / background).log()[:, None] + log_signal - self.log_background)
+            assigned = share.nan_to_num() @ self.weights
+            for kind, place in moving:
+                best = total - assigned if kind == "background_yield" else assigned / total
+                if kind == "signal_strength" and self.expected_signal is not None:
+                    best = assigned / self.expected_signal(phi[:, : self._thetas])
+                phi[:, place] = best.clamp(self.parameters[place].low, self.parameters[place].high)
 
     def _coefficients(self, phi: Tensor) -> tuple[Tensor, Tensor]:
         """Return what multiplies the densities of signal and background: yields, or fractions; shape ``(points,)``."""
@@ -275,11 +338,22 @@ class Likelihood:
         value = value + 0.5 * (pull**2).sum(axis=1)
         return np.where(np.isfinite(value), value, np.inf), gradient
 
-    def _stencil(self, phi: Array) -> tuple[Array, Array]:
-        """Return the points one step above in each parameter, then those one step below, and the steps."""
-        step = _STEP * self.range
+    def _stencil(self, phi: Array, step: Array) -> Array:
+        """Return the points one step above in each parameter, then those one step below."""
         centre = np.clip(phi, self.low + step, self.low + self.range - step)
-        return np.concatenate([centre + np.diag(step), centre - np.diag(step)]), step
+        return np.concatenate([centre + np.diag(step), centre - np.diag(step)])
+
+    def _steps(self, hessian: Array, otherwise: Array) -> Array:
+        """Return the steps that are right for these second derivatives, and others where they are not of a minimum."""
+        curvature = np.diag(hessian)
+        wanted = _WANTED / np.sqrt(np.where(curvature > 0.0, curvature, np.nan))
+        return np.where(np.isfinite(wanted), np.minimum(wanted, _LONGEST * self.range), otherwise)
+
+    def _leave_out_weightless(self) -> None:
+        counts = self.weights > 0.0
+        if not counts.all():
+            self.x, self.weights = self.x[counts], self.weights[counts]
+            self.log_background = None if self.log_background is None else self.log_background[counts]
 
     def _check_parameters(self) -> None:
         kinds = [parameter.kind for parameter in self.parameters]
@@ -294,8 +368,6 @@ class Likelihood:
                 f"a likelihood that is {form}, {ground} background, takes the theta first and then "
                 f"{', '.join(sorted(allowed)) or 'nothing else'}; got {', '.join(kinds) or 'no parameters'}."
             )
-        if self.log_background is not None and len(self.log_background) != len(self.x):
-            raise DataError(f"{len(self.x)} events have {len(self.log_background)} background densities.")
 
 
 def _log_sum(signal: Tensor, log_signal: Tensor, background: Tensor, log_background: Tensor | None) -> Tensor:
@@ -305,30 +377,3 @@ def _log_sum(signal: Tensor, log_signal: Tensor, background: Tensor, log_backgro
     largest = torch.maximum(log_signal.detach(), log_background)
     mixture = signal[:, None] * (log_signal - largest).exp() + background[:, None] * (log_background - largest).exp()
     return largest + mixture.log()
-
-
-def _checked_events(x: Array) -> Tensor:
-    if len(x) == 0:
-        raise DataError("there are no events to fit: 0 rows are left of the observed files; check their selection.")
-    bad = np.argwhere(~np.isfinite(x))
-    if len(bad):
-        raise DataError(
-            f"observable {bad[0][1]} of the observed events is not finite in row {bad[0][0]} ({len(bad)} such values); "
-            "drop or mend those rows."
-        )
-    return _tensor(x)
-
-
-def _checked_weights(weights: Array | None, events: int) -> Tensor:
-    if weights is None:
-        return torch.ones(events, dtype=torch.float64)
-    if len(weights) != events or not np.isfinite(weights).all() or not np.sum(weights) > 0:
-        raise DataError(
-            f"the weights of {events} observed events cannot be used: {len(weights)} values with the sum "
-            f"{np.sum(weights):g}; each event needs a finite weight, and their sum is to be above zero."
-        )
-    return _tensor(weights)
-
-
-def _tensor(values: Array) -> Tensor:
-    return torch.tensor(np.ascontiguousarray(values), dtype=torch.float64)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
 from iminuit import Minuit
 from numpy.typing import NDArray
-from scipy.stats import chi2
 
 from castalia.apps.scan.likelihood import Likelihood
 
@@ -37,8 +36,8 @@ class Fitted:
         hessian: Second derivatives of the negative log-likelihood, shape ``(parameters, parameters)``.
         covariance: Its inverse, with the sandwich of weighted events; NaN in the rows and columns of parameters that
             are not free, and everywhere without convergence.
-        low: How far MINOS went below the minimum, negative, shape ``(parameters,)``; NaN where the range ends before,
-            or MINOS was not asked for.
+        low: How far MINOS went below the minimum, negative, shape ``(parameters,)``; NaN where a range ends before, be
+            it another parameter's, or MINOS was not asked for.
         high: How far above, likewise.
         failure: Why there is no result to rely on; empty where there is one.
     """
@@ -58,6 +57,19 @@ class Fitted:
         """Standard deviations, shape ``(parameters,)``; NaN where there are none."""
         deviations: Array = np.sqrt(np.diag(self.covariance))
         return deviations
+
+    @property
+    def inflation(self) -> Array:
+        """By how much weights make each variance larger than the curvature says, shape ``(parameters,)``.
+
+        Twice the log-likelihood of weighted events rises to this at one standard deviation. 1 without weights, and
+        where there is no covariance.
+        """
+        ratio = np.ones(len(self.phi))
+        known = np.isfinite(np.diag(self.covariance))
+        if known.any():
+            ratio[known] = np.diag(self.covariance)[known] / np.diag(np.linalg.inv(self.hessian[np.ix_(known, known)]))
+        return ratio
 
     @property
     def movable(self) -> NDArray[np.bool_]:
@@ -100,9 +112,10 @@ def minimise(
     phi = np.where(np.isnan(fixed), start, fixed)
     at_limit = _limits(likelihood, phi, fixed)
     free = np.isnan(fixed) & np.array([limit is None for limit in at_limit])
-    metric = likelihood.hessian(phi)
+    scale = np.outer(likelihood.range, likelihood.range)
+    metric = likelihood.hessian(phi, curvature / scale)
     if not _positive(metric[np.ix_(free, free)]):
-        metric = curvature / np.outer(likelihood.range, likelihood.range)
+        metric = curvature / scale
     function = _Function(likelihood, phi, free, metric)
     nothing = np.full(len(phi), np.nan)
     if not free.any():
@@ -112,19 +125,28 @@ def minimise(
     minuit = _minuit(likelihood, function)
     minuit.migrad(ncall=_CALLS, use_simplex=False)
     phi = function.whole(np.array(minuit.values))
-    hessian = likelihood.hessian(phi)
+    hessian = likelihood.hessian(phi, metric)
     function.metric = hessian
-    failure = _failure(likelihood, minuit, hessian, free)
-    covariance, low, high = np.full_like(hessian, np.nan), nothing, nothing
-    if not failure:
+    fitted = Fitted(
+        phi=phi,
+        value=float(minuit.fval),
+        free=free,
+        at_limit=_limits(likelihood, phi, fixed),
+        hessian=hessian,
+        covariance=np.full_like(hessian, np.nan),
+        low=nothing,
+        high=nothing,
+        failure=_failure(likelihood, minuit, hessian, free),
+    )
+    if not fitted.failure:
         minuit.hesse()
-        covariance = _covariance(likelihood, phi, np.array(minuit.covariance), free)
+        fitted = replace(fitted, covariance=_covariance(likelihood, phi, np.array(minuit.covariance), free))
         if thresholds is not None:
-            low, high = _minos(minuit, free, thresholds * _inflation(covariance, hessian, free))
+            low, high = _minos(minuit, free, thresholds * fitted.inflation)
+            fitted = replace(fitted, low=low, high=high)
     if function.lowest < minuit.fval - _LOWER and restarts > 0:
         return minimise(likelihood, function.lowest_at, curvature, fixed, thresholds, restarts - 1)
-    at_limit = _limits(likelihood, phi, fixed)
-    return Fitted(phi, float(minuit.fval), free, at_limit, hessian, covariance, low, high, failure)
+    return fitted
 
 
 @final
@@ -207,7 +229,7 @@ def _failure(likelihood: Likelihood, minuit: Minuit, hessian: Array, free: NDArr
     if not minuit.valid:
         return (
             f"MIGRAD did not converge after {minuit.nfcn} calls (the estimated distance to the minimum is "
-            f"{minuit.fmin.edm:.2g}); search with more starts or on all events."
+            f"{minuit.fmin.edm:.2g}); try another seed, or a model trained with more events."
         )
     return ""
 
@@ -227,18 +249,15 @@ def _covariance(likelihood: Likelihood, phi: Array, inverse: Array, free: NDArra
     return covariance
 
 
-def _inflation(covariance: Array, hessian: Array, free: NDArray[np.bool_]) -> Array:
-    """Return by how much weights make the variance of each parameter larger than the curvature says."""
-    ratio = np.ones(len(hessian))
-    ratio[free] = np.diag(covariance)[free] / np.diag(np.linalg.inv(hessian[np.ix_(free, free)]))
-    return ratio
-
-
 def _minos(minuit: Minuit, free: NDArray[np.bool_], thresholds: Array) -> tuple[Array, Array]:
     low, high = np.full(len(free), np.nan), np.full(len(free), np.nan)
     for place, name in zip(np.flatnonzero(free), minuit.parameters, strict=True):
-        minuit.minos(name, cl=float(chi2.cdf(thresholds[place], 1)))
+        # Given as a confidence level, a threshold beyond 70 is 1 in floating point, which Minuit takes for 1 sigma. Its
+        # HESSE has to come before, for the first step of MINOS is the error that it finds.
+        minuit.errordef = Minuit.LIKELIHOOD * thresholds[place]
+        minuit.hesse()
+        minuit.minos(name)
         found = minuit.merrors[name]
-        low[place] = found.lower if found.lower_valid else np.nan
-        high[place] = found.upper if found.upper_valid else np.nan
+        low[place] = found.lower if found.lower_valid and not found.at_lower_limit else np.nan
+        high[place] = found.upper if found.upper_valid and not found.at_upper_limit else np.nan
     return low, high

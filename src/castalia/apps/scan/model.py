@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 from torch import Tensor
 
 from castalia.apps.scan.config import ScanConfig, parse_config
@@ -24,7 +27,7 @@ from castalia.estimators.efficiency import EfficiencyModel
 from castalia.estimators.storage import load_model, model_hash
 from castalia.runs.efficiency import EFFICIENCY
 from castalia.runs.folder import RunFolder
-from castalia.runs.members import load_member
+from castalia.runs.members import load_member, member_name
 
 __all__ = ["ScanModel", "open_model"]
 
@@ -48,6 +51,8 @@ class ScanModel:
         cross_section: In pb at theta; ``None`` without ``[yield]``.
         support: Training points, shape ``(points, P)``.
         sha256: Hash of the signal model.
+        identity: Hash of all that a likelihood is made of: every model, and the parameters, constraints, cross section
+            and yields of the configuration.
     """
 
     folder: RunFolder
@@ -61,6 +66,7 @@ class ScanModel:
     cross_section: CrossSection | None
     support: NDArray[np.float64]
     sha256: str
+    identity: str
 
     @property
     def observables(self) -> tuple[Variable, ...]:
@@ -125,7 +131,17 @@ def open_model(path: Path) -> ScanModel:
         cross_section=None if cross_section is None else CrossSection.from_json(cross_section),
         support=load_points(models / SIGNAL),
         sha256=model_hash(models / SIGNAL),
+        identity=_identity(models, config, ranges, cross_section),
     )
+
+
+def _identity(models: Path, config: ScanConfig, ranges: JsonValue, cross_section: JsonValue) -> str:
+    names = [member_name(member, SIGNAL) for member in range(config.model.members)]
+    names += [BACKGROUND] if config.background is not None else []
+    names += [EFFICIENCY] if config.needs_efficiency else []
+    sections = config.model_dump(mode="json", include={"parameters", "expected"})
+    whole = [{name: model_hash(models / name) for name in names}, sections, ranges, cross_section]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
 def _efficiency(folder: Path) -> Efficiency:

@@ -40,6 +40,7 @@ class FitStudy:
         contours: Contours of pairs of these parameters, at ``CONTOUR_LEVELS``; of six pairs at most.
         expected: Components of the fitted model, from the bottom of the stack up; none without convergence.
         goodness: Joint test of the observed events; ``None`` without convergence.
+        uncorrected: The same against the model as it was learned; ``None`` without convergence.
         tests: pyhf's statistics of the binned projection; ``None`` where there is no background, or no pyhf.
         truth: True values by parameter, as far as they are known.
         thresholds: Calibrated rise at the ends of the 68 % interval by parameter; empty where Wilks' theorem was used.
@@ -50,6 +51,7 @@ class FitStudy:
     contours: tuple[tuple[Contour, ...], ...] = ()
     expected: tuple[ExpectedPart, ...] = ()
     goodness: GoodnessOfFit | None = None
+    uncorrected: GoodnessOfFit | None = None
     tests: BinnedTests | None = None
     truth: Mapping[str, float] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
@@ -78,7 +80,7 @@ def study_contours(fit: FitResult, near: Nearby) -> tuple[tuple[Contour, ...], .
     found = []
     for pair in islice(combinations(names, 2), _MOST_PAIRS):
         curves = contours(near.likelihood, near.fitted, pair, thresholds)
-        if not near.exact and any(curve.cut.any() for curve in curves):
+        if not near.exact and any(curve.cut.any() or np.isnan(curve.points).any() for curve in curves):
             curves = contours(fit.likelihood, fit.fitted, pair, thresholds)
         found.append(curves)
     return tuple(found)
@@ -111,6 +113,7 @@ def metrics_of(study: FitStudy, counts: Mapping[str, int]) -> dict[str, Any]:
             for parameter in fit.parameters
         },
         "goodness_of_fit": None if study.goodness is None else asdict(study.goodness),
+        "goodness_of_fit_uncorrected": None if study.uncorrected is None else asdict(study.uncorrected),
         "expected": {part.label.lower(): part.expected for part in study.expected},
         "binned_tests": None if study.tests is None else asdict(study.tests),
         "thresholds": dict(study.thresholds),

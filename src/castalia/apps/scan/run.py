@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from castalia import __version__
+from castalia.apps.scan.admission import admit
+from castalia.apps.scan.calibration import read_calibration
 from castalia.apps.scan.events import ObservedEvents, read_observed
 from castalia.apps.scan.expected import expected_parts
 from castalia.apps.scan.figures import draw_fit
@@ -26,15 +27,16 @@ from castalia.apps.scan.projection import project, tests_of
 from castalia.apps.scan.results import FitStudy, metrics_of, study_contours, study_profiles
 from castalia.apps.scan.train import BACKGROUND, SIGNAL
 from castalia.data.atomic import write_json
-from castalia.errors import ConfigError, DataError, GateError, ModelError
-from castalia.metrics.bands import ONE_SIGMA
+from castalia.errors import ConfigError, DataError, GateError
 from castalia.reports.document import write_report
 from castalia.runs.report_folder import ReportFolder, refuse_report
 
-__all__ = ["FitRequest", "fit_files", "fit_model", "read_thresholds", "refuse_learned"]
+__all__ = ["FitRequest", "fit_files", "fit_model"]
 
 log = logging.getLogger(__name__)
 StepProgress = Callable[[float, float, float | None, str], None]
+Asked = ParamSpec("Asked")
+Found = TypeVar("Found")
 
 _STEPS = 6
 _EVALUATIONS = (400.0, 450.0)  # of a fit with profiles, for each parameter; for each pair's contours; as measured
@@ -72,26 +74,30 @@ def fit_files(request: FitRequest, progress: StepProgress | None = None) -> tupl
 
     Raises:
         ConfigError: If the report folder exists and is not to be replaced, or a parameter is unknown.
-        DataError: If a file, column or row cannot be used, or the run learned from a file.
-        ModelError: If the run folder holds no usable model, or the thresholds are of another.
+        DataError: If a file, column or row cannot be used, the run learned from the events, or they lie where no
+            simulation does.
+        ModelError: If the run folder holds no usable model, or the thresholds are of another run.
     """
     started = time.monotonic()
     steps = _Steps(progress)
     model = open_model(request.run)
     refuse_report(request.output, request.overwrite)
     steps.begin("reading")
-    events = read_observed(
-        model.config, request.files, rename=request.rename, tree=request.tree, skip_bad=request.skip_bad
+    events = admit(
+        model,
+        read_observed(model.config, request.files, rename=request.rename, tree=request.tree, skip_bad=request.skip_bad),
     )
-    refuse_learned(model, events)
     likelihood = build_likelihood(fit_model(model), events.x, events.weights)
     _check_names(likelihood, request.truth)
-    thresholds = {} if request.thresholds is None else read_thresholds(request.thresholds, model.sha256)
+    calibration = None if request.thresholds is None else read_calibration(request.thresholds, model.identity)
+    thresholds = {} if calibration is None else calibration.thresholds
     if request.dry_run:
         return {"dry_run": True, "events": len(events), "estimated_seconds": _estimate(likelihood)}, None
     steps.begin("fit")
     settings = FitSettings(fixed=request.fixed, thresholds=thresholds, seed=request.seed)
     result = fit(fit_model(model), events.x, events.weights, settings)
+    doubts = () if calibration is None else calibration.doubts(float(likelihood.weights.sum()))
+    result = replace(result, warnings=(*events.warnings, *doubts, *result.warnings))
     inputs = {**events.checksums, "model": model.sha256}
     with ReportFolder.create(request.output, "scan fit", inputs, request.seed, request.overwrite) as folder:
         study = _study(folder, model, result, events, request, thresholds, steps)
@@ -128,39 +134,6 @@ def fit_model(model: ScanModel) -> FitModel:
 _SHOWN = ("value", "error", "minos_low", "minos_high")
 
 
-def read_thresholds(report: Path, model: str) -> dict[str, float]:
-    """Read the calibrated thresholds of 68 % intervals from a report of ``castalia scan coverage``.
-
-    Args:
-        report: The report folder.
-        model: SHA-256 of the signal model that is fitted.
-
-    Returns:
-        Rise of twice the negative log-likelihood by parameter.
-
-    Raises:
-        ModelError: If it is no such report, of another model, or had too few experiments for thresholds.
-    """
-    path = report / "metrics.json"
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        parameters, made_of = metrics["parameters"], metrics["model"]
-        listed = {one["name"]: {t["level"]: float(t["value"]) for t in one["thresholds"]} for one in parameters}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path}: is no result of `castalia scan coverage` ({error}); name such a report.") from error
-    if made_of != model:
-        raise ModelError(f"{report}: its thresholds are of another model; run `castalia scan coverage` with this run.")
-    found = {
-        name: value
-        for name, levels in listed.items()
-        for level, value in levels.items()
-        if abs(level - ONE_SIGMA) < 1e-6
-    }
-    if not found:
-        raise ModelError(f"{report}: too few pseudo-experiments for thresholds; run 200 or more.")
-    return found
-
-
 def _study(
     folder: ReportFolder,
     model: ScanModel,
@@ -187,12 +160,31 @@ def _study(
     if model.background is not None:
         kept["Background"] = load_held_out(model.folder.models / BACKGROUND)
     held_out = {label: events for label, events in kept.items() if events is not None}
-    goodness = fitted_goodness(densities, result, parts, names, held_out, request.seed)
-    workspace = project(names, events.x, events.weights, parts, _background_error(model))
-    write_json(folder.path / "workspace.json", workspace)
-    tests = tests_of(workspace) if model.background is not None else None
-    fitted = replace(result, goodness_of_fit=asdict(goodness))
-    return replace(study, fit=fitted, expected=parts, goodness=goodness, tests=tests)
+    goodness, doubts = _tried(
+        "goodness of fit", fitted_goodness, densities, result, parts, names, held_out, request.seed
+    )
+    uncorrected = goodness
+    if held_out and goodness is not None:
+        uncorrected, _ = _tried("goodness of fit", fitted_goodness, densities, result, parts, names, {}, request.seed)
+    workspace, unbinned = _tried("workspace", project, names, events.x, events.weights, parts, model.background_yield)
+    tests = None
+    if workspace is not None:
+        write_json(folder.path / "workspace.json", workspace)
+        tests = tests_of(workspace) if model.background is not None else None
+    tested = None if goodness is None else asdict(goodness)
+    fitted = replace(result, goodness_of_fit=tested, warnings=(*result.warnings, *doubts, *unbinned))
+    return replace(study, fit=fitted, expected=parts, goodness=goodness, uncorrected=uncorrected, tests=tests)
+
+
+def _tried(
+    what: str, function: Callable[Asked, Found], *given: Asked.args, **named: Asked.kwargs
+) -> tuple[Found | None, tuple[str, ...]]:
+    """Return what is only worth having beside a fit, or the reason why these events have none."""
+    try:
+        return function(*given, **named), ()
+    except DataError as error:
+        log.warning("no %s: %s", what, error)
+        return None, (f"there is no {what}: {error}",)
 
 
 def _write(
@@ -224,25 +216,11 @@ def _write(
     write_report(fit_page(title, study, figures, provenance), folder.path / "report.html")
 
 
-def refuse_learned(model: ScanModel, events: ObservedEvents) -> None:
-    """Refuse files that the densities were learned from: their own events fit a model too well."""
-    learned = set(model.folder.record.inputs.values())
-    for path, digest in events.checksums.items():
-        if digest in learned:
-            raise DataError(f"{path}: the run learned from this file; fit events that it has not seen.")
-
-
 def _check_names(likelihood: Likelihood, truth: Mapping[str, float]) -> None:
     names = [parameter.name for parameter in likelihood.parameters]
     unknown = next((name for name in truth if name not in names), None)
     if unknown is not None:
         raise ConfigError(f"--truth {unknown}=…: this fit has no such parameter; it has {', '.join(names)}.")
-
-
-def _background_error(model: ScanModel) -> float | None:
-    """Return the relative error of the background's constraint; ``None`` where it is free."""
-    expected = model.background_yield
-    return None if expected is None or expected[1] is None else expected[1] / expected[0]
 
 
 def _estimate(likelihood: Likelihood) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,12 @@ __all__ = ["Minimum", "search"]
 
 Array = NDArray[np.float64]
 
-_CANDIDATES = 8  # points looked at per start
+_CANDIDATES = (8, 64)  # points looked at per start, and where that did not settle it
 _FEWEST, _PART = 200, 5  # events in the part: a fifth of all, but not fewer than this
 _KEPT = 4  # minima of the part of the events that are followed with all events
 _EXCLUDED = 4.0  # standard deviations
 _SAME = 1.0  # of twice the log-likelihood: minima closer than one standard deviation are the same
+_NEAR = 0.05  # of the range: descents that end this close have found the same minimum
 _ROUGH, _FINE = 1e-2, 1e-4  # tolerances of the descents
 
 
@@ -54,13 +55,14 @@ def search(
 ) -> tuple[tuple[Minimum, ...], float]:
     """Find the local minima, the lowest first.
 
-    Scattered points are valued on a part of the events, and the best of them descend on it, all at once; the distinct
-    minima that are left descend again on all events.
+    Scattered points are valued on a part of the events, with the best yields at each, and the best of them descend on
+    it, all at once. Where no two of them end in the lowest minimum, the same is done once more with many more points:
+    a narrow signal falls between a few. The distinct minima that are left descend again on all events.
 
     Args:
         likelihood: What to minimise.
         stream: Random numbers of the start points and of the part of the events.
-        starts: Number of descents.
+        starts: Number of descents that begin at once.
         events: Most events in the part, which is a fifth of all, or 200 where that is more.
         fixed: Values of parameters that are not to move, NaN for those that are, shape ``(parameters,)``.
         allowed: Says of points, shape ``(points, parameters)``, which may be started from.
@@ -73,17 +75,12 @@ def search(
     """
     fixed = np.full(len(likelihood.range), np.nan) if fixed is None else fixed
     free = np.isnan(fixed)
-    points = _scattered(likelihood, stream, _CANDIDATES * starts, fixed, allowed)
     part = likelihood
     size = min(events, max(_FEWEST, len(likelihood) // _PART))
     if size < len(likelihood):
         part = likelihood.take(np.sort(stream.at(1).permutation(len(likelihood))[:size]))
-    value = part.value(points)
-    if not np.isfinite(value).any():
-        raise DataError(_impossible(part, points))
-    best = points[np.argsort(value, kind="stable")[:starts]]
     before = likelihood.evaluations
-    rough = descend(part, best, free=free, tolerance=_FINE if part is likelihood else _ROUGH)
+    rough, valued = _explored(part, stream, starts, fixed, allowed, _FINE if part is likelihood else _ROUGH)
     share = len(part) / len(likelihood)
     minima = _distinct(rough, likelihood)[:_KEPT]
     if part is not likelihood:
@@ -94,8 +91,48 @@ def search(
         curvature = np.stack([_sound(part.hessian(m.phi) * scale, m.curvature) for m in minima])
         minima = _distinct(descend(likelihood, found, free=free, curvature=curvature, tolerance=_FINE), likelihood)
     # A value alone costs about a third of a value with its gradient.
-    spent = share * (len(points) / 3.0 + (part.evaluations if part is not likelihood else 0))
+    spent = share * (valued / 3.0 + (part.evaluations if part is not likelihood else 0))
     return tuple(minima), spent + likelihood.evaluations - before
+
+
+def _explored(
+    part: Likelihood,
+    stream: Stream,
+    starts: int,
+    fixed: Array,
+    allowed: Callable[[Array], NDArray[np.bool_]] | None,
+    tolerance: float,
+) -> tuple[Descent, int]:
+    """Descend from the best of scattered points, again from more where the ends disagree; count the points valued."""
+    free, valued = np.isnan(fixed), 0
+    ends: list[Descent] = []
+    for candidates in _CANDIDATES:
+        points = _scattered(part, stream, candidates * starts, fixed, allowed)[valued:]
+        points, value = part.with_best_yields(points, free)
+        valued += len(points)
+        best = points[np.argsort(value, kind="stable")[:starts]]
+        if not np.isfinite(value).any():
+            raise DataError(_impossible(part, points))
+        ends.append(descend(part, best, free=free, tolerance=tolerance))
+        found = _joined(ends)
+        if _agreed(found, part):
+            break
+    return found, valued
+
+
+def _joined(ends: list[Descent]) -> Descent:
+    return Descent(*(np.concatenate([getattr(end, field.name) for end in ends]) for field in fields(Descent)))
+
+
+def _agreed(found: Descent, part: Likelihood) -> bool:
+    """Tell whether two descents ended in the lowest minimum.
+
+    Without signal its theta tell nothing: ends far apart, however equal their values, are no agreement.
+    """
+    lowest = int(np.argmin(found.value))
+    apart = (found.phi - found.phi[lowest]) / part.range
+    same = np.einsum("ki,ij,kj->k", apart, found.curvature[lowest], apart) <= _SAME
+    return int((same & (np.abs(apart).max(axis=1) < _NEAR)).sum()) > 1
 
 
 def _scattered(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from castalia import __version__
 from castalia.apps.scan.config import ScanConfig, load_config, parse_config
 from castalia.apps.scan.cross_section import CrossSection
+from castalia.apps.scan.events import observable_keys
 from castalia.apps.scan.goodness import save_held_out
 from castalia.apps.scan.points import save_points, some_points
 from castalia.data.layout import Layout
@@ -105,9 +106,7 @@ def train(
         tasks = chain(member_tasks(prepared.signal, config.model), prepared.others)
         models = config.model.members + len(prepared.others)
         result = fit_models(tasks, models, folder, resume, progress)[0]
-        save_points(folder.models / SIGNAL, prepared.points)
-        for task in (prepared.signal, *(other for other in prepared.others if other.name == BACKGROUND)):
-            _hold_out(folder.models / task.name, task.validation, config.training.seed)
+        _keep_beside(folder.models, prepared, config.training.seed)
         best = {"best_epoch": result.best_epoch, "best_value": result.best_value}
         folder.finish({**best, **prepared.counts, "skipped_files": {**skipped}})
     return {
@@ -208,7 +207,9 @@ def _learned(config: ScanConfig, sample: Inputs, skip_bad: int) -> tuple[LoadedA
                 f"{', '.join(training.hashes)}: column '{parameter.column}' of [parameters] {name} is "
                 f"{points[0, index]:g} in all training events; simulate other values as well, or leave it out."
             )
-    return training, validation, _Learned(estimator, layout, learned_events(estimator, training, validation))
+    keys = [observable_keys(loaded.arrays.reconstructed) for loaded in (training, validation)]
+    events = replace(learned_events(estimator, training, validation), seen=np.concatenate(keys))
+    return training, validation, _Learned(estimator, layout, events)
 
 
 def _build(config: ScanConfig, layout: Layout) -> Estimator:
@@ -230,6 +231,13 @@ def _cross_section(config: ScanConfig, signal: Inputs, skip_bad: int) -> CrossSe
     arrays = replace(signal, features=features).load("train", skip_bad).arrays
     values = np.empty(0) if arrays.target is None else arrays.target[:, 0]
     return CrossSection.fit(arrays.condition, values, list(config.parameters), given)
+
+
+def _keep_beside(models: Path, prepared: _Prepared, seed: int) -> None:
+    """Keep what a fit needs beside the densities: the points that were learned from, and held-out events."""
+    save_points(models / SIGNAL, prepared.points)
+    for task in (prepared.signal, *(other for other in prepared.others if other.name == BACKGROUND)):
+        _hold_out(models / task.name, task.validation, seed)
 
 
 def _hold_out(folder: Path, events: Batch | None, seed: int) -> None:

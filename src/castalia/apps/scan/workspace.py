@@ -7,6 +7,7 @@ events enter as ``staterror``, a constrained normalisation as ``normsys``, a fre
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
 from collections.abc import Iterator
@@ -182,7 +183,7 @@ def binned_tests(workspace: dict[str, JsonValue], mu: float = 1.0) -> BinnedTest
         raise ConfigError(f"a signal strength of {mu:g} cannot be tested; choose one in (0, {_LARGEST_MU:g}].")
     pyhf = _pyhf()
     try:
-        with _quiet_minuit(pyhf):
+        with _quiet_minuit(pyhf), _silent("pyhf"):
             model, data = _model(pyhf, workspace)
             return _tests(pyhf, model, data, mu)
     except (
@@ -220,9 +221,22 @@ def _quiet_minuit(pyhf: ModuleType) -> Iterator[None]:
         pyhf.set_backend(backend, optimizer)
 
 
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Keep a logger quiet meanwhile: what it would say of a failed fit, with traceback and table, is raised as well."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def _model(pyhf: ModuleType, workspace: dict[str, JsonValue]) -> tuple[Any, Any]:
     opened = pyhf.Workspace(workspace)
-    if "background" not in opened.samples:
+    background = [s for channel in opened["channels"] for s in channel["samples"] if s["name"] == "background"]
+    if not any(sum(sample["data"]) > 0.0 for sample in background):
         raise DataError("the workspace has no background, without which a signal has no significance; give one.")
     model = opened.model()
     return model, opened.data(model)

@@ -1,0 +1,214 @@
+"""Samples of the heavy-Higgs scan benchmark: ``python benchmarks/scan_heavy_higgs_data.py [--quick] [--data DIR]``.
+
+Every sample is what ``castalia generate`` makes with its seed, and none shares an event with another: two train the
+densities, the others are pools from which data sets are drawn. A file that is there is kept, if its sidecar says that
+it is the sample; a generation that was stopped goes on. The full ones take about 90 minutes of two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from castalia.data.readers import open_reader
+from castalia.data.sidecar import read_sidecar
+from castalia.data.table import Table
+from castalia.detectors.observables import semileptonic_columns
+from castalia.errors import DataError
+from castalia.processes.points import Choice
+from castalia.production.collider import ColliderRequest, generate_collider
+
+__all__ = [
+    "FULL",
+    "QUICK",
+    "SCALE",
+    "Sample",
+    "Samples",
+    "folder_of",
+    "make_samples",
+    "scaled_jets",
+    "scaled_pool",
+]
+
+Array = NDArray[np.float64]
+
+SCALE = 1.05
+"""Energy of the jets in the scaled pools over that of the simulation."""
+
+_RANGES: dict[str, Choice] = {"m_H": (350.0, 600.0), "m_Hpm": (200.0, 450.0)}
+_WRONG: dict[str, Choice] = {"m_Zprime": 600.0}
+_OBJECTS = [f"{name}_{part}" for name in ("electron", "muon", "jet") for part in ("pt", "eta", "phi", "mass")]
+_CHUNK = 50_000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One file.
+
+    Attributes:
+        name: Its name, without ending.
+        process: Process of ``castalia generate``.
+        events: Events to generate; about one in seven is selected.
+        seed: Seed of the generation.
+        parameters: Values of the process's parameters, or intervals.
+    """
+
+    name: str
+    process: str
+    events: int
+    seed: int
+    parameters: Mapping[str, Choice]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """All files of one form of the benchmark.
+
+    Attributes:
+        folder: Name of their folder below that of the benchmark; empty for that itself.
+        signal: Signal to train on, with masses drawn for every 500 events.
+        background: Top-quark pairs to train on.
+        points: Pools of signal by its true masses (m_H, m_Hpm) in GeV.
+        pool: Pool of top-quark pairs.
+        wrong: Pool of another process that takes the signal's place.
+    """
+
+    folder: str
+    signal: Sample
+    background: Sample
+    points: Mapping[tuple[float, float], Sample]
+    pool: Sample
+    wrong: Sample
+
+    @property
+    def every(self) -> tuple[Sample, ...]:
+        """The samples in the order in which they are made."""
+        return (self.signal, self.background, *self.points.values(), self.wrong, self.pool)
+
+
+def _samples(folder: str, signal: int, background: int, point: int, pool: int, wrong: int, first: int) -> Samples:
+    points = [(475.0, 350.0), (400.0, 280.0), (550.0, 420.0)][: 1 if folder else 3]
+    return Samples(
+        folder,
+        Sample("signal_train", "heavy-higgs", signal, first, _RANGES),
+        Sample("ttbar_train", "ttbar", background, first + 4, {}),
+        {
+            at: Sample(
+                f"signal_{at[0]:.0f}_{at[1]:.0f}",
+                "heavy-higgs",
+                point,
+                first + 1 + place,
+                dict(zip(_RANGES, at, strict=True)),
+            )
+            for place, at in enumerate(points)
+        },
+        Sample("ttbar_pool", "ttbar", pool, first + 5, {}),
+        Sample("zprime_pool", "zprime", wrong, first + 6, _WRONG),
+    )
+
+
+# A pool of top-quark pairs in which two experiments share a fifteenth would take 2.4 million: 90 minutes of a core.
+FULL = _samples("", 300_000, 250_000, 130_000, 1_000_000, 25_000, first=101)
+QUICK = _samples("quick", 14_000, 12_000, 4_000, 7_000, 1_200, first=201)
+
+
+def folder_of(data: Path | None, samples: Samples) -> Path:
+    """Return the folder of the samples: in the one named, or else in the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return (data or cache / "castalia" / "scan_heavy_higgs") / samples.folder
+
+
+def make_samples(samples: Samples, folder: Path, workers: int) -> dict[str, Path]:
+    """Generate the samples that are missing; return the files by name.
+
+    Raises:
+        DataError: If a file is there that is not the sample.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {sample.name: folder / f"{sample.name}.parquet" for sample in samples.every}
+    for sample in samples.every:
+        path = paths[sample.name]
+        if path.exists():
+            _check(sample, path)
+            continue
+        sys.stdout.write(f"generating {path}: {sample.events} events\n")
+        sys.stdout.flush()
+        request = ColliderRequest(
+            sample.process, sample.events, path, sample.parameters, seed=sample.seed, workers=workers, resume=True
+        )
+        generate_collider(request)
+    return paths
+
+
+def _check(sample: Sample, path: Path) -> None:
+    sidecar = read_sidecar(path)
+    made = {} if sidecar is None else sidecar.provenance
+    parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in sample.parameters.items()}
+    given = made.get("parameters") if isinstance(made.get("parameters"), dict) else {}
+    wanted = (sample.process, sample.seed, sample.events, parameters)
+    there = (made.get("process"), made.get("seed"), None if sidecar is None else sidecar.file.entries, given)
+    if there != wanted:
+        raise DataError(f"{path}: is {there} by its sidecar, and {wanted} is wanted; move it away, or name a folder.")
+
+
+def scaled_pool(path: Path, names: Sequence[str], most: int) -> Array:
+    """Return the observables of a file's selected events with the energy of their jets scaled.
+
+    Jets that only the scaling would lift above the card's threshold are not in the file, and stay lost.
+
+    Args:
+        path: A file of ``castalia generate``.
+        names: Observables.
+        most: Enough events.
+
+    Returns:
+        Shape ``(events, observables)``.
+    """
+    columns = (*_OBJECTS, "jet_btag", "met_pt", "met_phi")
+    found: list[Array] = []
+    with open_reader(path) as reader:
+        for table in reader.iterate(columns, _CHUNK):
+            made = semileptonic_columns(scaled_jets(table, SCALE))
+            found.append(np.column_stack([made[name] for name in names])[made["semileptonic"]])
+            if sum(map(len, found)) >= most:
+                break
+    return np.concatenate(found)
+
+
+def scaled_jets(events: Table, scale: float) -> Table:
+    """Return events with four-momenta of all jets times ``scale``, and missing momentum that balances it."""
+    pt, phi = events["jet_pt"], events["jet_phi"]
+    met, angle = events["met_pt"], events["met_phi"]
+    more = [(scale - 1.0) * ak.to_numpy(ak.sum(pt * part, axis=1)) for part in (np.cos(phi), np.sin(phi))]
+    x, y = met * np.cos(angle) - more[0], met * np.sin(angle) - more[1]
+    return events.with_columns(
+        {
+            "jet_pt": pt * scale,
+            "jet_mass": events["jet_mass"] * scale,
+            "met_pt": np.hypot(x, y),
+            "met_phi": np.arctan2(y, x),
+        }
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the samples."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args(arguments)
+    samples = QUICK if options.quick else FULL
+    make_samples(samples, folder_of(options.data, samples), options.workers)
+
+
+if __name__ == "__main__":
+    main()
