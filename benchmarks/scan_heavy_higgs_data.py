@@ -2,7 +2,7 @@
 
 Every sample is what ``castalia generate`` makes with its seed, and none shares an event with another: two train the
 densities, the others are pools from which data sets are drawn. A file that is there is kept, if its sidecar says that
-it is the sample; a generation that was stopped goes on. The full ones take about 90 minutes of two cores.
+it is the sample; a generation that was stopped goes on. The full ones take about half an hour of two cores.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def _samples(folder: str, signal: int, background: int, point: int, pool: int, w
     )
 
 
-# A pool of top-quark pairs in which two experiments share a fifteenth would take 2.4 million: 90 minutes of a core.
-FULL = _samples("", 300_000, 250_000, 130_000, 1_000_000, 25_000, first=101)
+# One pair in eight is selected: data sets of 20,000 that share a fifteenth of their events would take 2.4 million.
+FULL = _samples("", 300_000, 250_000, 70_000, 400_000, 25_000, first=101)
 QUICK = _samples("quick", 14_000, 12_000, 4_000, 7_000, 1_200, first=201)
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from castalia.apps.scan.descent import descend
-from castalia.apps.scan.fit import FitModel, build_likelihood
+from castalia.apps.scan.fit import FitModel, build_likelihood, log_background
 from castalia.apps.scan.likelihood import Likelihood, Parameter, ParametricDensity
 from castalia.apps.scan.minimise import Fitted, minimise
 from castalia.apps.scan.search import search
@@ -272,7 +272,7 @@ def open_laboratory(
         model=model,
         pool=pool,
         signal=len(signal),
-        log_background=_log_background(model, pool),
+        log_background=log_background(model, pool),
         parameters=parameters,
         truth=truth,
         plan=plan,
@@ -308,14 +308,6 @@ def _truth(model: FitModel, theta: Array, plan: Plan) -> Array:
     elif model.background is not None:
         others.append(plan.signal / (plan.signal + plan.background))
     return np.concatenate([np.asarray(theta, dtype=np.float64), others])
-
-
-def _log_background(model: FitModel, pool: Array) -> Array | None:
-    if model.background is None:
-        return None
-    with torch.no_grad():
-        pieces = (torch.as_tensor(pool[i : i + _ROWS], dtype=torch.float64) for i in range(0, len(pool), _ROWS))
-        return torch.cat([model.background.log_prob(piece) for piece in pieces]).numpy()
 
 
 def _draw(plan: Plan, signal: int, pool: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -34,7 +34,8 @@ _FEWEST = 5.0  # expected events of a bin that counts for chi-squared, so that i
 _WORDS = {  # caption, and the same for those who do not see the figure
     "contours": (
         "Contours of the profile likelihood, all other parameters fitted again at each point. Open circles are fits "
-        "with the members of the ensemble, where there is one: their spread is the model's own uncertainty.",
+        "with the members of the ensemble, where there is one: their spread is the model's own uncertainty. Weighted "
+        "events: the levels are scaled to the sandwich covariance.",
         "Contours of pairs of parameters at 68 and 95 per cent",
     ),
     "profiles": (

@@ -18,12 +18,13 @@ __all__ = ["Minimum", "search"]
 
 Array = NDArray[np.float64]
 
-_CANDIDATES = (8, 64)  # points looked at per start, and where that did not settle it
+_CANDIDATES = (8, 32)  # points looked at per start, and where that did not settle it
 _FEWEST, _PART = 200, 5  # events in the part: a fifth of all, but not fewer than this
 _KEPT = 4  # minima of the part of the events that are followed with all events
 _EXCLUDED = 4.0  # standard deviations
 _SAME = 1.0  # of twice the log-likelihood: minima closer than one standard deviation are the same
 _NEAR = 0.05  # of the range: descents that end this close have found the same minimum
+_AGREEING = 3  # descents that end in the lowest minimum; two meet by chance at a fluctuation of the background
 _ROUGH, _FINE = 1e-2, 1e-4  # tolerances of the descents
 
 
@@ -56,7 +57,7 @@ def search(
     """Find the local minima, the lowest first.
 
     Scattered points are valued on a part of the events, with the best yields at each, and the best of them descend on
-    it, all at once. Where no two of them end in the lowest minimum, the same is done once more with many more points:
+    it, all at once. Where no three of them end in the lowest minimum, the same is done once more with many more points:
     a narrow signal falls between a few. The distinct minima that are left descend again on all events.
 
     Args:
@@ -125,14 +126,14 @@ def _joined(ends: list[Descent]) -> Descent:
 
 
 def _agreed(found: Descent, part: Likelihood) -> bool:
-    """Tell whether two descents ended in the lowest minimum.
+    """Tell whether three descents ended in the lowest minimum.
 
     Without signal its theta tell nothing: ends far apart, however equal their values, are no agreement.
     """
     lowest = int(np.argmin(found.value))
     apart = (found.phi - found.phi[lowest]) / part.range
     same = np.einsum("ki,ij,kj->k", apart, found.curvature[lowest], apart) <= _SAME
-    return int((same & (np.abs(apart).max(axis=1) < _NEAR)).sum()) > 1
+    return int((same & (np.abs(apart).max(axis=1) < _NEAR)).sum()) >= _AGREEING
 
 
 def _scattered(
