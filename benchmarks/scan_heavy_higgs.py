@@ -70,14 +70,18 @@ PATHS = [
 
 @dataclass(frozen=True)
 class Claim:
-    """What is demanded; scan.md, or less. A few hundred training events are not enough for any coverage."""
+    """What is demanded; scan.md, or less.
+
+    A few hundred training events are not enough for any coverage, nor a data set of 240 for the test to have power: the
+    quick form measures both, and claims neither.
+    """
 
     coverage: bool
     ratio: float
     zoom: float
     numerical: float
     false_rejections: float
-    power: float
+    power: float | None
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ QUICK = Plan(
     wrong=3,
     costs=1,
     large=300,
-    claim=Claim(False, ratio=0.5, zoom=10.0, numerical=1.0, false_rejections=0.5, power=0.6),
+    claim=Claim(False, ratio=0.5, zoom=10.0, numerical=1.0, false_rejections=0.5, power=None),
 )
 
 
@@ -293,6 +297,8 @@ def _test_goals(rows: Mapping[str, Any], points: Sequence[str], plan: Plan) -> I
     missed = sum(len(one["missed"]) for one in fits)
     yield Goal(f"lowest minimum found, of {sets} data sets", 1.0 - missed / sets, ">=", 0.99)
     yield _rejected("the process itself", [one["tests"] for one in fits], "<=", plan.claim.false_rejections)
+    if plan.claim.power is None:
+        return
     for what in ("another process", "jet energies + 5 %"):
         yield _rejected(what, [rows[f"{point}: tests"][what] for point in points], ">=", plan.claim.power)
 
