@@ -6,6 +6,7 @@ or, for the quick form, ``NAME_quick``. A long one keeps finished trainings with
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import operator
@@ -235,8 +236,11 @@ def add_row(
 ) -> None:
     """Add one finished training to the result file, so that a run that is stopped goes on from there.
 
-    Until :func:`write_result` completes it the file has no goals, and ``check.py`` calls it unfinished.
+    Several processes may add rows of their own at the same time. Until :func:`write_result` completes it the file has
+    no goals, and ``check.py`` calls it unfinished.
     """
-    content = _frame(name, paths, [], seconds, root)
-    content["values"] = {"rows": {**load_rows(name, paths, root), key: dict(row)}}
-    _write(result_path(name, root), content)
+    with Path(__file__).open(encoding="utf-8") as own:
+        fcntl.flock(own, fcntl.LOCK_EX)
+        content = _frame(name, paths, [], seconds, root)
+        content["values"] = {"rows": {**load_rows(name, paths, root), key: dict(row)}}
+        _write(result_path(name, root), content)
