@@ -107,7 +107,7 @@ def minimise(
 
     References:
         James and Roos, Minuit: a system for function minimization and analysis of the parameter errors and
-        correlations, Comput. Phys. Commun. 10 (1975) 343.
+        correlations, Computer Physics Communications 10 (1975) 343.
     """
     phi = np.where(np.isnan(fixed), start, fixed)
     at_limit = _limits(likelihood, phi, fixed)
