@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from castalia.apps.simulate.config import load_config
+from castalia.apps.simulate.config import parse_config
 from castalia.apps.simulate.events import JudgedEvents
 from castalia.apps.simulate.truth import analytic_truth
 from castalia.data.features import FeatureArrays, Features
@@ -20,6 +20,7 @@ from castalia.estimators.arrays import batch_from_arrays, to_numpy
 from castalia.estimators.base import Batch, Density, Estimator, Events, Sampler
 from castalia.production.diphoton import DiphotonTask
 from castalia.production.units import Unit
+from castalia.runs.configuration import load_config
 from castalia.runs.validation import target_scales
 from record import ROOT
 
@@ -30,7 +31,7 @@ Floats = NDArray[np.float64]
 
 def diphoton_features() -> Features:
     """Return the variables of ``examples/diphoton.toml``: both photons together, scaled as the paper scales them."""
-    return load_config(ROOT / "examples" / "diphoton.toml").features()
+    return load_config(parse_config, ROOT / "examples" / "diphoton.toml").features()
 
 
 def diphoton_arrays(features: Features, response: PhotonResponse, events: int, seed: int) -> FeatureArrays:

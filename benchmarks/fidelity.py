@@ -16,14 +16,11 @@ the work; whoever adds the last row writes the goals.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import itertools
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -134,14 +131,6 @@ def measure_row(plan: Plan, scenario: str, model: str, seed: int) -> dict[str, A
     return row | {"seconds_training": trained - begin, "seconds_evaluation": time.monotonic() - trained}
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Wait until no other process of this benchmark writes to the result file."""
-    with Path(__file__).open(encoding="utf-8") as own:
-        fcntl.flock(own, fcntl.LOCK_EX)
-        yield
-
-
 def _key(scenario: str, model: str, seed: int) -> str:
     return f"{scenario} {model} {seed}"
 
@@ -234,20 +223,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Rows of this process are kept here as well: on uncommitted sources the file does not keep them.
     own: dict[str, Any] = {}
     for one in plan.rows:
-        with _alone():
-            known = {} if options.quick else load_rows(plan.name, PATHS)
+        known = {} if options.quick else load_rows(plan.name, PATHS)
         if _key(*one) in known or any(part not in (None, wanted) for part, wanted in zip(chosen, one, strict=True)):
             continue
         begin = time.monotonic()
         own[_key(*one)] = measure_row(plan, *one)
         sys.stdout.write(f"{_key(*one)}: {time.monotonic() - begin:.0f} s\n")
         if not options.quick:
-            with _alone():
-                add_row(plan.name, _key(*one), own[_key(*one)], paths=PATHS, seconds=time.monotonic() - begin)
-    with _alone():
-        rows = {**({} if options.quick else load_rows(plan.name, PATHS)), **own}
-        if all(_key(*one) in rows for one in plan.rows):
-            _finish(plan, rows)
+            add_row(plan.name, _key(*one), own[_key(*one)], paths=PATHS, seconds=time.monotonic() - begin)
+    rows = {**({} if options.quick else load_rows(plan.name, PATHS)), **own}
+    if all(_key(*one) in rows for one in plan.rows):
+        _finish(plan, rows)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ _SCAN = (
     "search",
 )
 _CODE = ("rng.py", "nn", "processes/mixture.py", "estimators", "training", "metrics/coverage.py", "metrics/goodness.py")
-_OWN = ("scan_analytic", "scan_analytic_measures", "scan_analytic_model", "scan_rivals")
+_OWN = ("scan_analytic", "scan_analytic_measures", "scan_analytic_model", "scan_costs", "scan_rivals")
 PATHS = [
     *(f"src/castalia/{part}" for part in _CODE),
     "src/castalia/runs/configuration.py",

@@ -23,7 +23,7 @@ from castalia.metrics.coverage import coverage_of, covered_by_errors, wilks_thre
 from castalia.processes.mixture import analytic_mixture
 from castalia.rng import Stream
 from scan_analytic_model import BACKGROUND, EXACT, FRACTION, OBSERVABLES, PARAMETERS, SIGNAL, draw
-from scan_rivals import RIVALS, Outcome, zoom_evaluations
+from scan_costs import NUMERICAL, ZOOM, cost_row
 
 __all__ = [
     "ACCURACY",
@@ -44,7 +44,6 @@ Array = NDArray[np.float64]
 
 NAMES = (*PARAMETERS, "signal_fraction")
 SIDE = 0.9  # theta of data sets that are drawn anywhere, of a range from -1 to 1
-ZOOM, NUMERICAL = "zooming grid", "MIGRAD with numerical gradients"
 ACCURACY = 0.05  # standard deviations of the estimate, of the rivals in cost
 
 _GRID = 11  # points in each theta of the exhaustive search
@@ -190,34 +189,13 @@ def _all_minima(likelihood: Likelihood) -> Array:
 
 
 def costs(model: FitModel, events: int, sets: range) -> list[dict[str, Any]]:
-    """Fit data sets with MINOS, and minimise the same likelihoods by rivals to equal accuracy.
-
-    The search by itself is as accurate as what the rivals are asked for; the covariance that follows is no part of the
-    comparison. The points of a zooming grid are known before it runs: it runs on the first data set only.
-    """
+    """Fit data sets and minimise their likelihoods by the rivals; the zooming grid runs on the first data set only."""
     rows = []
     for number in sets:
         rng = Stream(number, "scan analytic costs").at()
         x = draw(rng.uniform(-SIDE, SIDE, len(PARAMETERS)), events, rng)
-        result = fit(model, x)
-        errors, likelihood = result.fitted.errors, build_likelihood(model, x)
-        best = descend(likelihood, result.fitted.phi[None], tolerance=1e-10).phi[0]
-        row: dict[str, Any] = {"fit": {"seconds": result.seconds, "evaluations": result.evaluations}}
-        for name, arm in {"search": _by_search, **RIVALS}.items():
-            if name == ZOOM and number != sets.start:
-                row[name] = {"evaluations": zoom_evaluations(likelihood, errors, ACCURACY)}
-                continue
-            found = arm(likelihood, errors, ACCURACY)
-            off = float(np.max(np.abs(found.phi - best) / errors))
-            row[name] = {"evaluations": found.evaluations, "seconds": found.seconds, "off": off}
-        rows.append(row)
+        rows.append(cost_row(model, x, ACCURACY, zoom=number == sets.start))
     return rows
-
-
-def _by_search(likelihood: Likelihood, errors: Array, accuracy: float) -> Outcome:
-    began = time.perf_counter()
-    minima, evaluations = search(likelihood, Stream(1, "scan search"))
-    return Outcome(minima[0].phi, evaluations, time.perf_counter() - began)
 
 
 def _another_process(theta: Array, events: int, rng: np.random.Generator) -> Array:

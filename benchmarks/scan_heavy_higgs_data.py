@@ -2,7 +2,7 @@
 
 Every sample is what ``castalia generate`` makes with its seed, and none shares an event with another: two train the
 densities, the others are pools from which data sets are drawn. A file that is there is kept, if its sidecar says that
-it is the sample; a generation that was stopped goes on. The full ones take about half an hour of two cores.
+it is the sample; a generation that was stopped goes on. The full ones take about forty-five minutes of two cores.
 """
 
 from __future__ import annotations
@@ -115,8 +115,9 @@ def _samples(folder: str, signal: int, background: int, point: int, pool: int, w
     )
 
 
-# One pair in eight is selected: data sets of 20,000 that share a fifteenth of their events would take 2.4 million.
-FULL = _samples("", 300_000, 250_000, 70_000, 400_000, 25_000, first=101)
+# One pair in eight is selected. The pool holds 150,000, of which a data set of 20,000 takes two fifteenths; a density
+# learned from fewer events than are fitted is too coarse for any interval, hence a million for training.
+FULL = _samples("", 300_000, 1_000_000, 100_000, 1_200_000, 25_000, first=101)
 QUICK = _samples("quick", 14_000, 12_000, 4_000, 7_000, 1_200, first=201)
 
 

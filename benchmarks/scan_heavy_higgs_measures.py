@@ -17,9 +17,9 @@ from castalia.apps.scan.events import read_observed, read_pool
 from castalia.apps.scan.experiment import Plan
 from castalia.apps.scan.fit import FitModel
 from castalia.apps.scan.goodness import HeldOut, load_held_out
-from castalia.apps.scan.model import ScanModel, open_model
+from castalia.apps.scan.model import BACKGROUND, SIGNAL, ScanModel, open_model
 from castalia.apps.scan.run import fit_model
-from castalia.apps.scan.train import BACKGROUND, SIGNAL, train
+from castalia.apps.scan.train import train
 from castalia.data.readers import open_reader
 from castalia.data.table import Table
 

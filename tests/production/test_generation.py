@@ -37,6 +37,27 @@ def test_an_estimate_parts_the_start_from_the_events():
     assert found["estimated_bytes"] == pytest.approx(10_000 * (24 + 8 + 12), rel=0.1)
 
 
+class WarmingTask(Task):
+    """Takes 1 s the first time, as where libraries are loaded, and 1 ms an event; or is slower for few than for many."""
+
+    schema = CountingTask().schema
+
+    def __init__(self, noisy: bool = False) -> None:
+        self._noisy, self._warm = noisy, False
+
+    def run(self, unit):
+        slow = (0.6 if unit.entries < 500 else 0.5) if self._noisy else 0.001 * unit.entries
+        time.sleep(slow if self._warm else 1.0)
+        self._warm = True
+        yield from CountingTask().run(unit)
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_an_estimate_does_not_take_loading_for_a_start_nor_noise_for_speed(noisy):
+    found = estimate(WarmingTask(noisy), events=10_000, unit_events=1000, start_events=10_000, workers=1)
+    assert 9.0 < found["estimated_seconds"] < 20.0
+
+
 def test_rows_of_nothing_have_no_bytes():
     assert row_bytes([]) == 0.0
 

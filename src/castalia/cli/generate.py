@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from castalia.cli.console import print_result, step_progress
 from castalia.cli.generate_collider import add_collider_commands
-from castalia.cli.options import DryRun, Json, Overwrite, Resume, SeedOption, Workers
+from castalia.cli.options import (
+    DryRun,
+    Json,
+    OutputFile,
+    Overwrite,
+    Resume,
+    SeedOption,
+    Workers,
+)
 
 __all__ = ["app"]
 
@@ -41,15 +48,10 @@ class _Mixture(StrEnum):
     area = "area"
 
 
-@app.callback()
-def group() -> None:
-    """Generate events of a process with a detector's response."""
-
-
 @app.command()
 def diphoton(
     events: Annotated[int, typer.Option("--events", min=1, help="Accepted events to write.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="File to write, .root or .parquet.")],
+    output: OutputFile,
     process: Annotated[_Process, typer.Option(help="ttH or ggH by Pythia 8; toy needs no Pythia.")] = _Process.ttH,
     scenario: Annotated[_Scenario, typer.Option(help="Shape of the photon response.")] = _Scenario.baseline,
     rho: Annotated[

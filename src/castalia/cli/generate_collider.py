@@ -10,13 +10,20 @@ from typing import Annotated, Final
 import typer
 
 from castalia.cli.console import print_result, step_progress
-from castalia.cli.options import DryRun, Json, Overwrite, Resume, SeedOption, Workers
+from castalia.cli.options import (
+    DryRun,
+    Json,
+    OutputFile,
+    Overwrite,
+    Resume,
+    SeedOption,
+    Workers,
+)
 from castalia.errors import ConfigError
 from castalia.processes.hard import COLLIDER_PROCESSES, HardProcess
 
 __all__ = ["add_collider_commands", "parse_parameters"]
 
-OutputFile = Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="File to write, .root or .parquet.")]
 CardOption = Annotated[
     str, typer.Option("--card", metavar="CARD", help="Detector: a shipped card (cms-like, ideal) or a TOML file.")
 ]

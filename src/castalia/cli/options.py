@@ -13,13 +13,18 @@ from castalia.errors import ConfigError
 __all__ = [
     "DryRun",
     "Json",
+    "OutputFile",
     "Overwrite",
     "RenameOption",
+    "ReportOutput",
     "Resume",
     "RunArgument",
+    "RunOutput",
     "SeedOption",
     "SkipBad",
     "SkipBadFiles",
+    "TrainingSeed",
+    "Tree",
     "Workers",
     "parse_rename",
     "parse_values",
@@ -54,6 +59,13 @@ RenameOption = Annotated[
     list[str] | None,
     typer.Option("--rename", metavar="COLUMN=BRANCH", help="Read COLUMN from the file's BRANCH; may be repeated."),
 ]
+Tree = Annotated[
+    str | None, typer.Option("--tree", help="TTree to read, where it is not the one of the configuration.")
+]
+TrainingSeed = Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the configuration's seed.")]
+OutputFile = Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="File to write, .root or .parquet.")]
+RunOutput = Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="Run folder to create.")]
+ReportOutput = Annotated[Path, typer.Option("-o", "--output", metavar="REPORT", help="Report folder to create.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder written by `train`.")]
 
 

@@ -13,11 +13,15 @@ from castalia.cli.options import (
     Json,
     Overwrite,
     RenameOption,
+    ReportOutput,
     Resume,
     RunArgument,
+    RunOutput,
     SeedOption,
     SkipBad,
     SkipBadFiles,
+    TrainingSeed,
+    Tree,
     Workers,
     parse_rename,
     parse_values,
@@ -27,21 +31,12 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Events to theory: fit parameters by a learned likelihood.", no_args_is_help=True)
 
-Tree = Annotated[
-    str | None, typer.Option("--tree", help="TTree to read, where it is not the one of the configuration.")
-]
-
-
-@app.callback()
-def group() -> None:
-    """Events to theory: fit parameters by a learned likelihood."""
-
 
 @app.command()
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML file; docs/scan.md explains each key.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="Run folder to create.")],
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the configuration's seed.")] = None,
+    output: RunOutput,
+    seed: TrainingSeed = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     skip_bad: SkipBad = 0,
@@ -74,7 +69,7 @@ def train(
 def fit(
     run: RunArgument,
     files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="ROOT or Parquet files of observed events.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="REPORT", help="Report folder to create.")],
+    output: ReportOutput,
     fix: Annotated[
         list[str] | None,
         typer.Option("--fix", metavar="NAME=VALUE", help="Do not fit a parameter but hold it; may be repeated."),
@@ -133,7 +128,7 @@ def coverage(
         list[Path],
         typer.Option("--pool", metavar="FILE", help="Fresh signal events of one true point; may be repeated."),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="REPORT", help="Report folder to create.")],
+    output: ReportOutput,
     signal_events: Annotated[float, typer.Option("--signal-events", min=1, help="Expected in each experiment.")],
     experiments: Annotated[int, typer.Option("--experiments", min=2, help="Pseudo-experiments.")] = 500,
     background_pool: Annotated[

@@ -13,11 +13,15 @@ from castalia.cli.options import (
     Json,
     Overwrite,
     RenameOption,
+    ReportOutput,
     Resume,
     RunArgument,
+    RunOutput,
     SeedOption,
     SkipBad,
     SkipBadFiles,
+    TrainingSeed,
+    Tree,
     Workers,
     parse_rename,
 )
@@ -27,16 +31,13 @@ __all__ = ["app"]
 app = typer.Typer(help="Truth to detector: learn a response from simulated events.", no_args_is_help=True)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILES...", help="ROOT or Parquet files.")]
-Tree = Annotated[
-    str | None, typer.Option("--tree", help="TTree to read, where it is not the one of the configuration.")
-]
 
 
 @app.command()
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML file; docs/simulate.md explains each key.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="Run folder to create.")],
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the configuration's seed.")] = None,
+    output: RunOutput,
+    seed: TrainingSeed = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     skip_bad: SkipBad = 0,
@@ -119,7 +120,7 @@ def sample(
 def evaluate(
     run: RunArgument,
     files: Files,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="REPORT", help="Report folder to create.")],
+    output: ReportOutput,
     seed: SeedOption = 1,
     rename: RenameOption = None,
     tree: Tree = None,

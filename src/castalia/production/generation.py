@@ -92,15 +92,17 @@ def estimate(task: Task, events: int, unit_events: int, start_events: int, worke
     Returns:
         Units, seconds and bytes before compression, as a dry run shows them.
     """
-    sizes, seconds, size = (50, 500), [], 0.0
+    # The first is not counted: it loads what the process needs, once.
+    sizes, seconds, size = (50, 50, 500), [], 0.0
     for number in sizes:
         started = time.monotonic()
         unit = Unit(index=0, key="dry run", source="", start=0, stop=number)
         tables = [piece.table if isinstance(piece, Produced) else piece for piece in task.run(unit)]
         seconds.append(time.monotonic() - started)
         size = row_bytes(tables)
-    per_event = max(seconds[1] - seconds[0], 1e-9) / (sizes[1] - sizes[0])
-    start = max(seconds[0] - sizes[0] * per_event, 0.0)
+    # Where a busy machine made the small one as slow as the large one, the large one's mean is what is known.
+    per_event = (seconds[2] - seconds[1]) / (sizes[2] - sizes[1]) if seconds[2] > seconds[1] else seconds[2] / sizes[2]
+    start = max(seconds[1] - sizes[1] * per_event, 0.0)
     return {
         "dry_run": True,
         "events": events,

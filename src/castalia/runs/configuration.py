@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,8 +21,8 @@ __all__ = [
     "TRAINING_OTHERWISE",
     "ModelConfig",
     "absolute_files",
+    "load_config",
     "parse_toml",
-    "read_text",
     "resolved_toml",
 ]
 
@@ -93,18 +94,25 @@ class ModelConfig(StrictModel):
         return name, {**options, **self.options}
 
 
-def read_text(path: Path) -> str:
-    """Read a configuration file.
+def load_config(parse: Callable[[str, Path, Path, int | None], C], path: Path, seed: int | None = None) -> C:
+    """Read a configuration file; relative names in it are relative to its folder.
+
+    Args:
+        parse: Builds an application's configuration from the text, the file to name in errors, the folder of its names,
+            and the seed.
+        path: TOML file.
+        seed: Takes the place of the file's training seed where given.
 
     Raises:
-        ConfigError: If the file is missing or no text.
+        ConfigError: If the file is missing, no TOML, or has an unknown key or a wrong value.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file; give the TOML file of the training.") from None
     except (UnicodeDecodeError, IsADirectoryError) as error:
         raise ConfigError(f"{path}: cannot be read as a TOML text file ({error}).") from None
+    return parse(text, path, path.parent, seed)
 
 
 def parse_toml(

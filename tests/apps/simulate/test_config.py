@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from castalia_console import CONFIG
 
-from castalia.apps.simulate.config import load_config, parse_config
+from castalia.apps.simulate.config import parse_config
 from castalia.errors import ConfigError
 from castalia.estimators.registry import preset
-from castalia.runs.configuration import resolved_toml
+from castalia.runs.configuration import load_config, resolved_toml
 
 FOLDER = Path("/some/folder")
 
@@ -36,7 +36,7 @@ def test_a_folder_with_pattern_characters_is_taken_literally(tmp_path):
     folder.mkdir()
     (folder / "a.root").touch()
     (folder / "c.toml").write_text(text())
-    assert load_config(folder / "c.toml").data.paths(Path()) == (folder / "a.root",)
+    assert load_config(parse_config, folder / "c.toml").data.paths(Path()) == (folder / "a.root",)
 
 
 def test_the_paper_is_trained_as_the_paper_says():
@@ -84,9 +84,9 @@ def test_a_section_that_is_none(line):
 
 def test_what_is_no_file(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
-        load_config(tmp_path / "absent.toml")
+        load_config(parse_config, tmp_path / "absent.toml")
     with pytest.raises(ConfigError, match="cannot be read"):
-        load_config(tmp_path)
+        load_config(parse_config, tmp_path)
     (tmp_path / "latin.toml").write_bytes("# Größe".encode("latin-1"))
     with pytest.raises(ConfigError, match="cannot be read"):
-        load_config(tmp_path / "latin.toml")
+        load_config(parse_config, tmp_path / "latin.toml")

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from castalia.apps.scan.events import ObservedEvents
 from castalia.apps.scan.goodness import load_held_out
-from castalia.apps.scan.model import ScanModel
-from castalia.apps.scan.train import BACKGROUND, SIGNAL
+from castalia.apps.scan.model import BACKGROUND, SIGNAL, ScanModel
 from castalia.errors import DataError
 from castalia.runs.seen import unseen
 

@@ -11,7 +11,7 @@ from castalia.data.feature_config import ConditionVariable, DataConfig, Efficien
 from castalia.data.features import Features
 from castalia.data.strict import StrictModel
 from castalia.errors import ConfigError
-from castalia.runs.configuration import ModelConfig, absolute_files, parse_toml, read_text
+from castalia.runs.configuration import ModelConfig, absolute_files, parse_toml
 from castalia.training.config import TrainingConfig
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "ParameterVariable",
     "ScanConfig",
     "YieldConfig",
-    "load_config",
     "parse_config",
 ]
 
@@ -147,19 +146,6 @@ class ScanConfig(StrictModel):
 
     def _condition(self) -> dict[str, ConditionVariable]:
         return {name: ConditionVariable(column=p.column, unit=p.unit) for name, p in self.parameters.items()}
-
-
-def load_config(path: Path, seed: int | None = None) -> ScanConfig:
-    """Read a configuration file; relative names in it are relative to its folder.
-
-    Args:
-        path: TOML file.
-        seed: Takes the place of the file's training seed where given.
-
-    Raises:
-        ConfigError: If the file is missing, no TOML, or has an unknown key or a wrong value.
-    """
-    return parse_config(read_text(path), path, path.parent, seed)
 
 
 def parse_config(text: str, path: Path, folder: Path, seed: int | None = None) -> ScanConfig:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from castalia.apps.scan.inputs import background_tensor, events_tensor, float_tensor, weights_tensor
+from castalia.apps.scan.tensors import background_tensor, events_tensor, float_tensor, weights_tensor
 from castalia.errors import ConfigError
 
 __all__ = ["Likelihood", "Parameter", "ParametricDensity"]

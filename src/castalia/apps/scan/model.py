@@ -19,7 +19,6 @@ from castalia.apps.scan.cross_section import CrossSection
 from castalia.apps.scan.density import BackgroundDensity, Efficiency, SignalDensity
 from castalia.apps.scan.likelihood import Parameter
 from castalia.apps.scan.points import load_points
-from castalia.apps.scan.train import BACKGROUND, SIGNAL
 from castalia.data.features import Features
 from castalia.data.layout import Variable
 from castalia.errors import ModelError
@@ -29,7 +28,10 @@ from castalia.runs.efficiency import EFFICIENCY
 from castalia.runs.folder import RunFolder
 from castalia.runs.members import load_member, member_name
 
-__all__ = ["ScanModel", "open_model"]
+__all__ = ["BACKGROUND", "SIGNAL", "ScanModel", "open_model"]
+
+SIGNAL, BACKGROUND = "signal", "background"
+"""Names of the densities among the models of a run."""
 
 _PB_PER_FB = 1000.0  # a cross section of 1 pb gives a thousand events per 1/fb
 

@@ -20,12 +20,11 @@ from castalia.apps.scan.figures import draw_fit
 from castalia.apps.scan.fit import FitModel, FitResult, FitSettings, build_likelihood, fit
 from castalia.apps.scan.goodness import fitted_goodness, load_held_out
 from castalia.apps.scan.likelihood import Likelihood
-from castalia.apps.scan.model import ScanModel, open_model
+from castalia.apps.scan.model import BACKGROUND, SIGNAL, ScanModel, open_model
 from castalia.apps.scan.nearby import nearby
 from castalia.apps.scan.page import fit_page
 from castalia.apps.scan.projection import project, tests_of
 from castalia.apps.scan.results import FitStudy, metrics_of, study_contours, study_profiles
-from castalia.apps.scan.train import BACKGROUND, SIGNAL
 from castalia.data.atomic import write_json
 from castalia.errors import ConfigError, DataError, GateError
 from castalia.reports.document import write_report

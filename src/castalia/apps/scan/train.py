@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from castalia import __version__
-from castalia.apps.scan.config import ScanConfig, load_config, parse_config
+from castalia.apps.scan.config import ScanConfig, parse_config
 from castalia.apps.scan.cross_section import CrossSection
 from castalia.apps.scan.events import observable_keys
 from castalia.apps.scan.goodness import save_held_out
+from castalia.apps.scan.model import BACKGROUND, SIGNAL
 from castalia.apps.scan.points import save_points, some_points
 from castalia.data.layout import Layout
 from castalia.data.loading import LoadedArrays
@@ -27,6 +28,7 @@ from castalia.estimators.base import Batch, Density, Estimator, Sampler
 from castalia.estimators.registry import build
 from castalia.estimators.storage import model_hash
 from castalia.runs.batches import LearnedEvents, learned_batch, learned_events, load_checked
+from castalia.runs.configuration import load_config
 from castalia.runs.dry_run import estimate_training
 from castalia.runs.efficiency import efficiency_task
 from castalia.runs.fitting import ModelTask, StepProgress, fit_models, member_tasks
@@ -34,10 +36,7 @@ from castalia.runs.inputs import Inputs, condition_ranges, open_inputs, schema_w
 from castalia.runs.opening import open_run, refuse_place
 from castalia.training.config import TrainingConfig
 
-__all__ = ["BACKGROUND", "SIGNAL", "train"]
-
-SIGNAL, BACKGROUND = "signal", "background"
-"""Names of the densities among the models of a run."""
+__all__ = ["train"]
 
 FLAG = "selection from [data]"  # what is to be taken away where no event fails the selection
 # Smooth in the parameters, as the density is: a fit follows the gradient of the expected number of events.
@@ -82,7 +81,7 @@ def train(
         StoppedError: If SIGTERM arrived; the state is saved.
     """
     started = time.monotonic()
-    config = load_config(config_path, seed)
+    config = load_config(parse_config, config_path, seed)
     samples = _samples(config, skip_bad_files)
     if dry_run:
         return _estimate(config, samples, skip_bad)

@@ -16,10 +16,10 @@ from castalia.data.feature_config import (
 from castalia.data.features import Features
 from castalia.data.strict import StrictModel
 from castalia.estimators.condition_encoding import require_condition
-from castalia.runs.configuration import ModelConfig, absolute_files, parse_toml, read_text
+from castalia.runs.configuration import ModelConfig, absolute_files, parse_toml
 from castalia.training.config import TrainingConfig
 
-__all__ = ["SimulateConfig", "load_config", "parse_config"]
+__all__ = ["SimulateConfig", "parse_config"]
 
 # Columns that `sample` adds to the user's.
 WRITTEN = frozenset({"efficiency", "out_of_support", "event_index", "replica", "member"})
@@ -61,19 +61,6 @@ class SimulateConfig(StrictModel):
         """
         require_condition(self.condition)
         return Features(self.data, self.objects, self.condition, self.target, self.efficiency)
-
-
-def load_config(path: Path, seed: int | None = None) -> SimulateConfig:
-    """Read a configuration file; relative names in it are relative to its folder.
-
-    Args:
-        path: TOML file.
-        seed: Takes the place of the file's training seed where given.
-
-    Raises:
-        ConfigError: If the file is missing, no TOML, or has an unknown key or a wrong value.
-    """
-    return parse_config(read_text(path), path, path.parent, seed)
 
 
 def parse_config(text: str, path: Path, folder: Path, seed: int | None = None) -> SimulateConfig:

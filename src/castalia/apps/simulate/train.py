@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from castalia import __version__
-from castalia.apps.simulate.config import SimulateConfig, load_config, parse_config
+from castalia.apps.simulate.config import SimulateConfig, parse_config
 from castalia.apps.simulate.model import NOMINAL
 from castalia.data.schema import Schema
 from castalia.estimators.arrays import to_numpy
 from castalia.estimators.registry import build
 from castalia.estimators.storage import model_hash, save_model
 from castalia.runs.batches import learned_batch, learned_events, load_checked
+from castalia.runs.configuration import load_config
 from castalia.runs.dry_run import estimate_training
 from castalia.runs.efficiency import efficiency_task
 from castalia.runs.fitting import ModelTask, StepProgress, fit_models, member_tasks
@@ -70,7 +71,7 @@ def train(
         StoppedError: If SIGTERM arrived; the state is saved.
     """
     started = time.monotonic()
-    config = load_config(config_path, seed)
+    config = load_config(parse_config, config_path, seed)
     inputs = open_inputs(config.features(), skip_bad_files)
     if dry_run:
         return _estimate(config, inputs, skip_bad)
