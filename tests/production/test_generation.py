@@ -38,7 +38,7 @@ def test_an_estimate_parts_the_start_from_the_events():
 
 
 class WarmingTask(Task):
-    """Takes 1 s the first time, as where libraries are loaded, and 1 ms an event; or is slower for few than for many."""
+    """Takes 1 s the first time, as where libraries load, and 1 ms an event; or is slower for few than for many."""
 
     schema = CountingTask().schema
 
