@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Self, final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FeatureArrays", "Floats"]
+__all__ = ["FeatureArrays", "Floats", "ObjectArrays"]
 
 Floats = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True)
+class ObjectArrays:
+    """A list of objects for each row, padded to the longest.
+
+    Attributes:
+        values: Features in physical units, shape ``(rows, objects, features)``; 0 where there is no object.
+        mask: True where there is one, shape ``(rows, objects)``.
+    """
+
+    values: Floats
+    mask: NDArray[np.bool_]
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Self:
+        """Return the lists of some rows, as long as they are here."""
+        return type(self)(self.values[rows], self.mask[rows])
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """Put lists one below the other, padded to the longest of all."""
+        length = max(part.mask.shape[1] for part in parts)
+
+        def padded(values: NDArray[Any]) -> NDArray[Any]:
+            widths = [(0, 0), (0, length - values.shape[1]), *([(0, 0)] * (values.ndim - 2))]
+            return np.pad(values, widths)
+
+        return cls(
+            np.concatenate([padded(part.values) for part in parts]),
+            np.concatenate([padded(part.mask) for part in parts]),
+        )
 
 
 @final
@@ -26,6 +59,7 @@ class FeatureArrays:
         row: Row of the table that each row belongs to, shape ``(rows,)``.
         incomplete: Number of events left out because they have fewer objects than are taken.
         found: Whether each row's event was reconstructed, shape ``(rows,)``; ``None`` where nothing says so.
+        objects: Lists of objects that belong to the condition, by name.
     """
 
     condition: Floats
@@ -35,6 +69,7 @@ class FeatureArrays:
     row: NDArray[np.int64]
     incomplete: int
     found: NDArray[np.bool_] | None = None
+    objects: Mapping[str, ObjectArrays] = field(default_factory=dict)
 
     def take(self, rows: NDArray[np.bool_]) -> Self:
         """Return the rows where the mask ``rows`` is true."""
@@ -46,6 +81,7 @@ class FeatureArrays:
             self.row[rows],
             self.incomplete,
             None if self.found is None else self.found[rows],
+            {name: one.take(rows) for name, one in self.objects.items()},
         )
 
     @property
@@ -73,4 +109,8 @@ class FeatureArrays:
             row[order],
             found.incomplete + lost.incomplete,
             mask[row[order]],
+            {
+                name: ObjectArrays.concatenate([one, lost.objects[name]]).take(order)
+                for name, one in found.objects.items()
+            },
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = ["Layout", "Variable"]
@@ -15,7 +16,8 @@ class Variable:
     Attributes:
         name: Unique within its side, such as ``"photon_et_1"`` or ``"mu"``.
         unit: Unit as declared, empty for a pure number.
-        transform: ``"log"`` for a positive, steeply falling variable; the estimator applies it, not the data floor.
+        transform: ``"log"`` for a positive, steeply falling variable, ``"angle"`` for one in radians whose ends meet;
+            the estimator applies it, not the data floor.
         bounds: Open physical interval that the variable cannot leave, or ``None``.
         integer: True for a counted variable; estimators dequantise it.
         scale: Typical size in ``unit`` where the user fixed one (the paper scales by constants), or ``None``.
@@ -25,7 +27,7 @@ class Variable:
 
     name: str
     unit: str = ""
-    transform: Literal["none", "log"] = "none"
+    transform: Literal["none", "log", "angle"] = "none"
     bounds: tuple[float, float] | None = None
     integer: bool = False
     scale: float | None = None
@@ -40,10 +42,13 @@ class Layout:
     Attributes:
         condition: Columns of the condition array, shape ``(events, len(condition))``.
         target: Columns of the target array, shape ``(events, len(target))``; object by object, then variable.
+        condition_objects: Features of the objects in each list of the condition, by the list's name: the columns of
+            arrays of shape ``(events, objects, len(features))``. Empty where the condition has no lists.
     """
 
     condition: tuple[Variable, ...]
     target: tuple[Variable, ...]
+    condition_objects: Mapping[str, tuple[Variable, ...]] = field(default_factory=dict)
 
     @property
     def objects(self) -> int:

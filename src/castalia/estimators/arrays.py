@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from castalia.data.feature_arrays import ObjectArrays
 from castalia.errors import DataError
-from castalia.estimators.base import Batch, Events
+from castalia.estimators.base import Batch, Events, ObjectSet
 
 __all__ = ["batch_from_arrays", "events_from_array", "to_numpy"]
 
 
-def events_from_array(values: ArrayLike, dtype: torch.dtype = torch.float32) -> Events:
-    """Turn an array into one side of a batch.
+def events_from_array(
+    values: ArrayLike, dtype: torch.dtype = torch.float32, objects: Mapping[str, ObjectArrays] | None = None
+) -> Events:
+    """Turn arrays into one side of a batch.
 
     Args:
         values: Shape ``(events, features)``; copied.
-        dtype: Precision of the tensor.
+        dtype: Precision of the tensors.
+        objects: Lists of objects by name; copied.
 
     Raises:
-        DataError: If the array does not have two dimensions.
+        DataError: If the array does not have two dimensions, or a list is of another number of events.
     """
     array = np.asarray(values)
     if array.ndim != 2:
         raise DataError(f"An array of shape {array.shape} is no table of events; give it the shape (events, features).")
-    return Events(torch.tensor(array, dtype=dtype))
+    for name, one in (objects or {}).items():
+        if one.values.shape[:2] != one.mask.shape or len(one.mask) != len(array):
+            raise DataError(
+                f"The list '{name}' has values of shape {one.values.shape} and a mask of shape {one.mask.shape} for "
+                f"{len(array)} events; give (events, objects, features) and (events, objects)."
+            )
+    lists = {
+        name: ObjectSet(torch.tensor(one.values, dtype=dtype), torch.tensor(one.mask))
+        for name, one in (objects or {}).items()
+    }
+    return Events(torch.tensor(array, dtype=dtype), lists)
 
 
 def batch_from_arrays(
@@ -35,6 +51,7 @@ def batch_from_arrays(
     weight: ArrayLike | None = None,
     dtype: torch.dtype = torch.float32,
     index: ArrayLike | None = None,
+    objects: Mapping[str, ObjectArrays] | None = None,
 ) -> Batch:
     """Turn arrays in physical units into a batch.
 
@@ -44,11 +61,12 @@ def batch_from_arrays(
         weight: Shape ``(events,)``, or ``None`` for weights of one.
         dtype: Precision of the tensors.
         index: Row number of each event in its data set, shape ``(events,)``; ``None`` to count from 0.
+        objects: Lists of objects of the condition, by name.
 
     Raises:
         DataError: If the lengths differ or an array has a wrong number of dimensions.
     """
-    given = events_from_array(condition, dtype)
+    given = events_from_array(condition, dtype, objects)
     count = len(given)
     wanted = events_from_array(np.zeros((count, 0)) if target is None else target, dtype)
     weights = torch.ones(count, dtype=dtype) if weight is None else torch.tensor(np.asarray(weight), dtype=dtype)

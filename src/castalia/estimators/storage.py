@@ -49,7 +49,7 @@ class _StoredVariable(BaseModel):
 
     name: str
     unit: str
-    transform: Literal["none", "log"]
+    transform: Literal["none", "log", "angle"]
     bounds: tuple[float | None, float | None] | None
     integer: bool
     scale: float | None
@@ -69,6 +69,15 @@ class _StoredLayout(BaseModel):
 
     condition: list[_StoredVariable]
     target: list[_StoredVariable]
+    condition_objects: dict[str, list[_StoredVariable]] | None = None
+
+    def layout(self) -> Layout:
+        objects = (self.condition_objects or {}).items()
+        return Layout(
+            tuple(v.variable() for v in self.condition),
+            tuple(v.variable() for v in self.target),
+            {name: tuple(v.variable() for v in variables) for name, variables in objects},
+        )
 
 
 class _Record(BaseModel):
@@ -106,7 +115,7 @@ def save_model(folder: Path, estimator: Estimator, layout: Layout, extra: Mappin
         "format": 1,
         "estimator": name_of(estimator),
         "config": config.model_dump(mode="json"),
-        "layout": {side: [_stored(v) for v in getattr(layout, side)] for side in ("condition", "target")},
+        "layout": _stored_layout(layout),
         "dtype": "float64" if double else "float32",
         "sha256": hashlib.sha256(content).hexdigest(),
         "extra": dict(extra or {}),
@@ -124,9 +133,7 @@ def load_model(folder: Path) -> LoadedModel:
         ModelError: If a file is missing, damaged, of an unknown format or does not fit its configuration.
     """
     record, content = _read(folder)
-    layout = Layout(
-        tuple(v.variable() for v in record.layout.condition), tuple(v.variable() for v in record.layout.target)
-    )
+    layout = record.layout.layout()
     try:
         estimator = build(record.estimator, record.config, layout)
     except ConfigError as error:
@@ -149,7 +156,10 @@ def model_hash(folder: Path) -> str:
         ModelError: As ``load_model``.
     """
     record, _ = _read(folder)
-    text = json.dumps(record.model_dump(mode="json", exclude={"extra"}), sort_keys=True)
+    content = record.model_dump(mode="json", exclude={"extra"})
+    if content["layout"]["condition_objects"] is None:  # a key that the first records did not have
+        del content["layout"]["condition_objects"]
+    text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -184,6 +194,16 @@ def _read_record(path: Path) -> _Record:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ModelError(f"{path}: '{where}' is wrong ({first['msg']}); restore it or train again.") from error
+
+
+def _stored_layout(layout: Layout) -> dict[str, Any]:
+    """Write the variables down; lists of the condition only where there are any."""
+    stored: dict[str, Any] = {side: [_stored(v) for v in getattr(layout, side)] for side in ("condition", "target")}
+    if layout.condition_objects:
+        stored["condition_objects"] = {
+            name: [_stored(v) for v in variables] for name, variables in layout.condition_objects.items()
+        }
+    return stored
 
 
 def _stored(variable: Variable) -> dict[str, Any]:
