@@ -91,14 +91,14 @@ class ConditionVariable(StrictModel):
     Attributes:
         column: The column that holds it.
         unit: Its unit.
-        transform: ``"log"`` for a positive, steeply falling variable.
+        transform: ``"log"`` for a positive, steeply falling variable, ``"angle"`` for one in radians whose ends meet.
         per: One value per event or per object; by default per object where there is a section ``[objects]``.
         range: Closed physical interval; values outside are refused.
     """
 
     column: str
     unit: str = ""
-    transform: Literal["none", "log"] = "none"
+    transform: Literal["none", "log", "angle"] = "none"
     per: Literal["event", "object"] | None = None
     range: Range | None = None
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from castalia.data.declarations import condition_specs, flag_specs, merged_specs, target_specs
 from castalia.data.feature_arrays import FeatureArrays, Floats
 from castalia.data.feature_config import (
     ConditionVariable,
@@ -18,9 +19,10 @@ from castalia.data.feature_config import (
     TargetVariable,
 )
 from castalia.data.layout import Layout, Variable
+from castalia.data.object_lists import list_arrays, list_variables
 from castalia.data.objects import ObjectOrder, column_like
 from castalia.data.readers import StoredColumn
-from castalia.data.schema import ColumnSpec, Need, Schema, Shape
+from castalia.data.schema import ColumnSpec, Schema, Shape
 from castalia.data.splits import identifier_columns
 from castalia.data.table import Table
 from castalia.errors import ConfigError, DataError
@@ -41,6 +43,7 @@ class Features:
         target: What is modelled, by name.
         efficiency: Which events were reconstructed, or ``None`` where all are taken as such.
         sections: What the user's file calls the sections of ``condition`` and ``target``, to name in errors.
+        lists: Lists of objects in the condition, however long: features by name, by the list's name.
 
     Raises:
         ConfigError: If the declarations contradict each other.
@@ -52,6 +55,7 @@ class Features:
     target: Mapping[str, TargetVariable]
     efficiency: EfficiencyConfig | None = None
     sections: tuple[str, str] = ("[condition]", "[target]")
+    lists: Mapping[str, Mapping[str, ConditionVariable]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         given, modelled = self.sections
@@ -65,6 +69,10 @@ class Features:
                 raise ConfigError(f'{given} {name} is per = "object", but there is no [objects] section; add one.')
             if variable.column in targets:
                 raise ConfigError(f"{given} {name} has the column '{variable.column}' of {modelled}; remove it there.")
+        if any(variable.column in targets for variable in self._listed()):
+            raise ConfigError(f"a column of {modelled} is also in a list of the condition; remove it in one of them.")
+        if self.lists and self.objects is not None:
+            raise ConfigError("lists in the condition belong to whole events; take the section [objects] away.")
         if self.objects is not None and self.objects.order_by in targets:
             raise ConfigError(f"[objects] order_by = '{self.objects.order_by}' is a target; order by a known column.")
         for name in sorted(targets & {*self.passed_columns, *self._references()}):
@@ -106,7 +114,8 @@ class Features:
             for index in indices
             for name, t in self.target.items()
         ]
-        return Layout(tuple(condition), tuple(target))
+        lists = {name: list_variables(variables) for name, variables in self.lists.items()}
+        return Layout(tuple(condition), tuple(target), lists)
 
     @property
     def passed_columns(self) -> tuple[str, ...]:
@@ -118,7 +127,7 @@ class Features:
     def columns_to_sample(self) -> tuple[str, ...]:
         """Columns needed to sample: identifiers, weight, conditions, order and references, but no targets."""
         order = (self.objects.order_by,) if self.objects is not None and self.objects.order_by else ()
-        given = (c.column for c in self.condition.values())
+        given = (c.column for c in (*self.condition.values(), *self._listed()))
         references = (t.reference for t in self.target.values() if t.reference is not None)
         return tuple(dict.fromkeys((*self.passed_columns, *given, *order, *references)))
 
@@ -228,6 +237,7 @@ class Features:
             weight=weight,
             row=row,
             incomplete=0 if order is None else order.incomplete,
+            objects={name: list_arrays(table, variables) for name, variables in self.lists.items()},
         )
 
     def reconstructed(self, reference: Floats, target: Floats) -> Floats:
@@ -347,43 +357,19 @@ class Features:
 
     def _specs(self) -> dict[str, ColumnSpec]:
         """Collect what is declared about every column, refusing contradictions."""
-        specs: dict[str, ColumnSpec] = {}
+        order = self.objects.order_by if self.objects is not None else None
+        return merged_specs(
+            (
+                *condition_specs((*self.condition.values(), *self._listed())),
+                *((ColumnSpec(name=order),) if order else ()),
+                *target_specs(self.target.values()),
+                *flag_specs(self.data, self.efficiency),
+            )
+        )
 
-        def declare(spec: ColumnSpec) -> None:
-            known = specs.get(spec.name, spec)
-            for what in ("unit", "range"):
-                one, other = getattr(known, what), getattr(spec, what)
-                if one and other and one != other:
-                    raise ConfigError(f"column '{spec.name}' is declared with {what} {one} and with {other}; keep one.")
-            merged = {
-                "unit": known.unit or spec.unit,
-                "range": known.range or spec.range,
-                "role": known.role or spec.role,
-                "needs": tuple(dict.fromkeys((*known.needs, *spec.needs))),
-            }
-            specs[spec.name] = known.model_copy(update=merged)
-
-        for c in self.condition.values():
-            log = (Need(value="above 0", why='transform = "log"'),) if c.transform == "log" else ()
-            declare(ColumnSpec(name=c.column, unit=c.unit, range=c.range, role="condition", needs=log))
-        if self.objects is not None and self.objects.order_by:
-            declare(ColumnSpec(name=self.objects.order_by))
-        for t in self.target.values():
-            if t.reference is not None:
-                ratio = (Need(value="other than 0", why=f"'{t.column}' is taken over it"),) if t.over else ()
-                declare(ColumnSpec(name=t.reference, unit=t.unit, role="condition", needs=ratio))
-            declare(ColumnSpec(name=t.column, unit=t.unit, range=t.range, role="target"))
-        if self.data.weight is not None:
-            declare(ColumnSpec(name=self.data.weight, role="weight"))
-        if self.data.selection is not None:
-            declare(_flag(self.data.selection, "[data] selection"))
-        if self.efficiency is not None:
-            declare(_flag(self.efficiency.column, "[efficiency] column"))
-        return specs
-
-
-def _flag(name: str, why: str) -> ColumnSpec:
-    return ColumnSpec(name=name, role="selection", needs=(Need(value="0 or 1", why=why),))
+    def _listed(self) -> Iterator[ConditionVariable]:
+        """Features of the objects in all lists of the condition."""
+        return (variable for variables in self.lists.values() for variable in variables.values())
 
 
 def _numbered(name: str, index: int | None) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from castalia.data.checks import BadRowPolicy, BadRows, check_table, check_targets
 from castalia.data.copies import content_keys, distinct_contents, distinct_files, overlap
+from castalia.data.feature_arrays import ObjectArrays
 from castalia.data.feature_config import DataConfig
 from castalia.data.features import FeatureArrays, Features
 from castalia.data.readers import open_reader
@@ -201,6 +202,7 @@ class _Loader:
                 rows[part.row] + start + first_row,
                 part.incomplete,
                 part.found,
+                part.objects,
             )
         )
 
@@ -245,6 +247,9 @@ class _Loader:
             found=None
             if self._features.efficiency is None
             else np.concatenate([part.found for part in parts if part.found is not None]),
+            objects={
+                name: ObjectArrays.concatenate([part.objects[name] for part in parts]) for name in parts[0].objects
+            },
         )
         counts = {
             "read": self.read,

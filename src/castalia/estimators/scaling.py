@@ -39,6 +39,9 @@ class ConditionScaling(nn.Module):
 
     Args:
         variables: Condition variables; may be none.
+
+    Raises:
+        ConfigError: If one is declared as an angle.
     """
 
     mean: Tensor
@@ -47,6 +50,9 @@ class ConditionScaling(nn.Module):
     def __init__(self, variables: Sequence[Variable]) -> None:
         super().__init__()
         self.variables = tuple(variables)
+        angle = next((v.name for v in self.variables if v.transform == "angle"), None)
+        if angle is not None:
+            raise ConfigError(f"This model takes no angle as a condition ('{angle}'); declare no transform.")
         self.logarithmic = [i for i, v in enumerate(self.variables) if v.transform == "log"]
         self.register_buffer("mean", torch.zeros(len(self.variables)))
         self.register_buffer("deviation", torch.ones(len(self.variables)))

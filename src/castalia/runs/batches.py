@@ -81,7 +81,7 @@ def learned_batch(loaded: LoadedArrays) -> Batch:
     if arrays.target is None:
         raise DataError("The files hold no target columns to learn from; name files with reconstructed columns.")
     # The index is the row in the files, so that a message about an event can name it.
-    return batch_from_arrays(arrays.condition, arrays.target, arrays.weight, index=arrays.row)
+    return batch_from_arrays(arrays.condition, arrays.target, arrays.weight, index=arrays.row, objects=arrays.objects)
 
 
 def learned_events(estimator: Estimator, training: LoadedArrays, validation: LoadedArrays) -> LearnedEvents:
