@@ -29,11 +29,12 @@ from numpy.typing import NDArray
 from castalia.apps.scan.events import read_observed
 from castalia.apps.scan.likelihood import Parameter
 from castalia.rng import Stream
+from collider_samples import make_samples
 from record import Goal, add_row, load_rows, write_result
 from scan_costs import GRID, NUMERICAL, ZOOM, cost_row
 from scan_heavy_higgs_data import FULL as FULL_SAMPLES
 from scan_heavy_higgs_data import QUICK as QUICK_SAMPLES
-from scan_heavy_higgs_data import Samples, folder_of, make_samples, scaled_pool
+from scan_heavy_higgs_data import Samples, folder_of, scaled_pool
 from scan_heavy_higgs_fits import fit_fresh_data, rejections
 from scan_heavy_higgs_measures import (
     MASSES,
@@ -63,6 +64,7 @@ PATHS = [
     *(f"src/castalia/apps/scan/{part}.py" for part in ("likelihood", "minimise", "model", "points", "search")),
     *(f"src/castalia/apps/scan/{part}.py" for part in ("support", "surrogate", "train")),
     *(f"benchmarks/scan_heavy_higgs{part}.py" for part in _OWN),
+    "benchmarks/collider_samples.py",
     "benchmarks/scan_costs.py",
     "benchmarks/scan_rivals.py",
 ]
@@ -331,7 +333,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     folder = folder_of(options.data, plan.samples)
     begin = time.monotonic()
-    files = make_samples(plan.samples, folder, options.workers)
+    files = make_samples(plan.samples.every, folder, options.workers)
     generation = time.monotonic() - begin
     rows = Rows(plan)
     measure_all(plan, files, folder, rows)

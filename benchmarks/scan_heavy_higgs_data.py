@@ -1,15 +1,12 @@
 """Samples of the heavy-Higgs scan benchmark: ``python benchmarks/scan_heavy_higgs_data.py [--quick] [--data DIR]``.
 
 Every sample is what ``castalia generate`` makes with its seed, and none shares an event with another: two train the
-densities, the others are pools from which data sets are drawn. A file that is there is kept, if its sidecar says that
-it is the sample; a generation that was stopped goes on. The full ones take about forty-five minutes of two cores.
+densities, the others are pools from which data sets are drawn. The full ones take about an hour of two cores.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,21 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from castalia.data.readers import open_reader
-from castalia.data.sidecar import read_sidecar
 from castalia.data.table import Table
 from castalia.detectors.observables import semileptonic_columns
-from castalia.errors import DataError
 from castalia.processes.points import Choice
-from castalia.production.collider import ColliderRequest, generate_collider
+from collider_samples import Sample, cache_folder, make_samples
 
 __all__ = [
     "FULL",
     "QUICK",
     "SCALE",
-    "Sample",
     "Samples",
     "folder_of",
-    "make_samples",
     "scaled_jets",
     "scaled_pool",
 ]
@@ -47,25 +40,6 @@ _RANGES: dict[str, Choice] = {"m_H": (350.0, 600.0), "m_Hpm": (200.0, 450.0)}
 _WRONG: dict[str, Choice] = {"m_Zprime": 600.0}
 _OBJECTS = [f"{name}_{part}" for name in ("electron", "muon", "jet") for part in ("pt", "eta", "phi", "mass")]
 _CHUNK = 50_000
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One file.
-
-    Attributes:
-        name: Its name, without ending.
-        process: Process of ``castalia generate``.
-        events: Events to generate; about one in seven is selected.
-        seed: Seed of the generation.
-        parameters: Values of the process's parameters, or intervals.
-    """
-
-    name: str
-    process: str
-    events: int
-    seed: int
-    parameters: Mapping[str, Choice]
 
 
 @dataclass(frozen=True)
@@ -123,41 +97,7 @@ QUICK = _samples("quick", 14_000, 12_000, 4_000, 7_000, 1_200, first=201)
 
 def folder_of(data: Path | None, samples: Samples) -> Path:
     """Return the folder of the samples: in the one named, or else in the user's cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return (data or cache / "castalia" / "scan_heavy_higgs") / samples.folder
-
-
-def make_samples(samples: Samples, folder: Path, workers: int) -> dict[str, Path]:
-    """Generate the samples that are missing; return the files by name.
-
-    Raises:
-        DataError: If a file is there that is not the sample.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {sample.name: folder / f"{sample.name}.parquet" for sample in samples.every}
-    for sample in samples.every:
-        path = paths[sample.name]
-        if path.exists():
-            _check(sample, path)
-            continue
-        sys.stdout.write(f"generating {path}: {sample.events} events\n")
-        sys.stdout.flush()
-        request = ColliderRequest(
-            sample.process, sample.events, path, sample.parameters, seed=sample.seed, workers=workers, resume=True
-        )
-        generate_collider(request)
-    return paths
-
-
-def _check(sample: Sample, path: Path) -> None:
-    sidecar = read_sidecar(path)
-    made = {} if sidecar is None else sidecar.provenance
-    parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in sample.parameters.items()}
-    given = made.get("parameters") if isinstance(made.get("parameters"), dict) else {}
-    wanted = (sample.process, sample.seed, sample.events, parameters)
-    there = (made.get("process"), made.get("seed"), None if sidecar is None else sidecar.file.entries, given)
-    if there != wanted:
-        raise DataError(f"{path}: is {there} by its sidecar, and {wanted} is wanted; move it away, or name a folder.")
+    return (data or cache_folder("scan_heavy_higgs")) / samples.folder
 
 
 def scaled_pool(path: Path, names: Sequence[str], most: int) -> Array:
@@ -208,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args(arguments)
     samples = QUICK if options.quick else FULL
-    make_samples(samples, folder_of(options.data, samples), options.workers)
+    make_samples(samples.every, folder_of(options.data, samples), options.workers)
 
 
 if __name__ == "__main__":

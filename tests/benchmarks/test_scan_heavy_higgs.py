@@ -8,8 +8,9 @@ from castalia.apps.scan.experiment import Plan
 from castalia.data.table import Table
 from castalia.errors import DataError
 from castalia.rng import Stream
+from collider_samples import make_samples
 from scan_heavy_higgs import FULL, QUICK, point_name, rmse
-from scan_heavy_higgs_data import SCALE, make_samples, scaled_jets
+from scan_heavy_higgs_data import SCALE, scaled_jets
 from scan_heavy_higgs_measures import MASSES, OBSERVABLES, Pools, plan_for
 from scan_heavy_higgs_templates import BINNINGS
 
@@ -70,4 +71,4 @@ def test_samples_share_no_seed_and_another_file_is_refused(tmp_path):
     assert point_name((475.0, 350.0)) == f"{MASSES[0]}=475 {MASSES[1]}=350"
     (tmp_path / "signal_train.parquet").write_bytes(b"nothing")
     with pytest.raises(DataError, match="signal_train"):
-        make_samples(QUICK.samples, tmp_path, workers=1)
+        make_samples(QUICK.samples.every, tmp_path, workers=1)

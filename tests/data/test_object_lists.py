@@ -12,7 +12,10 @@ from castalia.errors import ConfigError, DataError
 from castalia.estimators.arrays import batch_from_arrays
 from castalia.estimators.scaling import ConditionScaling
 
-JET = {"pt": ConditionVariable(column="jet_pt", unit="GeV", transform="log"), "phi": ConditionVariable(column="jet_phi")}
+JET = {
+    "pt": ConditionVariable(column="jet_pt", unit="GeV", transform="log"),
+    "phi": ConditionVariable(column="jet_phi"),
+}
 DATA = DataConfig(files=("*.parquet",))
 
 

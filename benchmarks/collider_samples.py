@@ -1,0 +1,92 @@
+"""Samples of collider events that benchmarks need: what ``castalia generate`` makes with a seed, kept in a cache.
+
+A file that is there is kept, if its sidecar says that it is the sample; a generation that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from castalia.data.sidecar import read_sidecar
+from castalia.errors import DataError
+from castalia.processes.points import Choice
+from castalia.production.collider import ColliderRequest, generate_collider
+
+__all__ = ["Sample", "cache_folder", "make_samples"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One file.
+
+    Attributes:
+        name: Its name, without ending.
+        process: Process of ``castalia generate``.
+        events: Events to generate; about one pair of top quarks in eight is selected.
+        seed: Seed of the generation.
+        parameters: Values of the process's parameters, or intervals.
+        tune: Tune of shower and hadronisation.
+    """
+
+    name: str
+    process: str
+    events: int
+    seed: int
+    parameters: Mapping[str, Choice] = field(default_factory=dict)
+    tune: str = "monash"
+
+
+def cache_folder(benchmark: str) -> Path:
+    """Return where the samples of a benchmark are kept where nobody names a folder: in the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return cache / "castalia" / benchmark
+
+
+def make_samples(samples: Iterable[Sample], folder: Path, workers: int) -> dict[str, Path]:
+    """Generate the samples that are missing; return the files by name.
+
+    Raises:
+        DataError: If a file is there that is not the sample.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths: dict[str, Path] = {}
+    for sample in samples:
+        path = paths[sample.name] = folder / f"{sample.name}.parquet"
+        if path.exists():
+            _check(sample, path)
+            continue
+        sys.stdout.write(f"generating {path}: {sample.events} events\n")
+        sys.stdout.flush()
+        request = ColliderRequest(
+            sample.process,
+            sample.events,
+            path,
+            sample.parameters,
+            tune=sample.tune,
+            seed=sample.seed,
+            workers=workers,
+            resume=True,
+        )
+        generate_collider(request)
+    return paths
+
+
+def _check(sample: Sample, path: Path) -> None:
+    sidecar = read_sidecar(path)
+    made = {} if sidecar is None else sidecar.provenance
+    parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in sample.parameters.items()}
+    given, tune = (made[key] if isinstance(made.get(key), dict) else {} for key in ("parameters", "tune"))
+    wanted = (sample.process, sample.seed, sample.tune, sample.events, parameters)
+    there = (
+        made.get("process"),
+        made.get("seed"),
+        tune.get("name"),  # type: ignore[union-attr]  # a dictionary, as was asked for
+        None if sidecar is None else sidecar.file.entries,
+        given,
+    )
+    if there != wanted:
+        raise DataError(f"{path}: is {there} by its sidecar, and {wanted} is wanted; move it away, or name a folder.")
