@@ -17,18 +17,15 @@ from pydantic import JsonValue
 from castalia import __version__
 from castalia.apps.simulate.efficiency import PROBABILITY, probabilities
 from castalia.apps.simulate.model import NOMINAL, ResponseModel, open_model, sampler_of
-from castalia.data.checks import BadRowPolicy, check_table
-from castalia.data.loading import distinct_contents
-from castalia.data.readers import open_reader
 from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.table import Table
-from castalia.data.usable import UsableFiles, usable_files
 from castalia.errors import ConfigError, DataError
 from castalia.estimators.arrays import events_from_array
 from castalia.estimators.base import Sampler
 from castalia.estimators.storage import model_hash
+from castalia.production.inputs import InputPlan, hold_limit, plan_inputs, usable_batches
 from castalia.production.pool import produce
-from castalia.production.units import Produced, Task, Unit, plan_units
+from castalia.production.units import Produced, Task, Unit
 from castalia.rng import Stream
 from castalia.runs.inputs import check_rename
 from castalia.runs.members import load_member, member_hashes
@@ -37,9 +34,6 @@ from castalia.runs.validation import draw
 __all__ = ["SampleRequest", "SampleTask", "sample"]
 
 log = logging.getLogger(__name__)
-
-UNIT_EVENTS = 131_072
-BATCH_EVENTS = 16_384
 
 
 @dataclass(frozen=True)
@@ -84,21 +78,13 @@ class SampleTask(Task):
 
     def run(self, unit: Unit) -> Iterator[Produced]:
         """Yield sampled batches of the unit's range."""
-        model = _opened(str(self.request.run), self.request.run.stat().st_mtime_ns)
-        schema = model.features.input_schema
-        policy = BadRowPolicy(self.request.skip_bad)
-        tree = self.request.tree or model.config.data.tree
-        with open_reader(Path(unit.source), tree, self.request.rename) as reader:
-            row = unit.start
-            columns = model.features.readable(model.features.columns_to_sample, reader.columns(), unit.source)
-            for number, table in enumerate(reader.iterate(columns, BATCH_EVENTS, unit.start, unit.stop)):
-                rows = np.arange(row, row + len(table))
-                row += len(table)
-                good = policy.keep(check_table(table, schema, unit.source, int(rows[0])))
-                produced = self._sample(model, table.take(good), rows[good], unit, number)
-                counts = {"read": len(table), "skipped": int((~good).sum()), **produced.counts}
-                # An event is read once for each draw and member, but it is one event.
-                yield Produced(produced.table, counts if unit.draw == unit.member == 0 else {})
+        request = self.request
+        model = _opened(str(request.run), request.run.stat().st_mtime_ns)
+        tree = request.tree or model.config.data.tree
+        batches = usable_batches(unit, model.features, tree=tree, rename=request.rename, skip_bad=request.skip_bad)
+        for batch in batches:
+            produced = self._sample(model, batch.table, batch.rows, unit, batch.number)
+            yield Produced(produced.table, {**batch.counts, **produced.counts} if batch.counts else {})
 
     def _sample(self, model: ResponseModel, table: Table, rows: NDArray[np.int64], unit: Unit, batch: int) -> Produced:
         """Sample the usable events of a batch; ``rows`` are their positions in the file."""
@@ -156,47 +142,24 @@ def _worst(model: ResponseModel, condition: NDArray[np.float64]) -> str:
     return f"{variable.name} = {condition[column]:.6g}{unit} (trained on {low[column]:.6g} to {high[column]:.6g}{unit})"
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """The units of work of all input files, and what is known of the files before the first is sampled."""
-
-    units: tuple[Unit, ...]
-    first_event: dict[str, int]
-    inputs: UsableFiles
-    schema: Schema
-    entries: int
-
-
-def _plan(request: SampleRequest, model: ResponseModel) -> _Plan:
-    units: list[Unit] = []
-    first_event: dict[str, int] = {}
-    schemas: dict[Path, Schema] = {}
-    entries = 0
-    columns = model.features.columns_to_sample
-    check_rename(request.rename, columns)
-    tree = request.tree or model.config.data.tree
-    inputs = usable_files(
-        request.files, model.features, columns, tree=tree, rename=request.rename, skip_bad=request.skip_bad_files
+def _plan(request: SampleRequest, model: ResponseModel) -> tuple[InputPlan, Schema]:
+    """Return the units of work of all files, and the columns of what is made of them."""
+    check_rename(request.rename, model.features.columns_to_sample)
+    plan = plan_inputs(
+        request.files,
+        model.features,
+        tree=request.tree or model.config.data.tree,
+        rename=request.rename,
+        skip_bad_files=request.skip_bad_files,
+        draws=request.draws,
+        members=model.config.model.members if request.members else 1,
     )
-    for path, file in inputs.files.items():
-        schemas[path] = model.features.output_schema(file.columns)
-        first_event[str(path)] = entries
-        entries += file.entries
-        units += plan_units(
-            f"{file.sha256} {tree or ''}",
-            file.entries,
-            UNIT_EVENTS,
-            request.draws,
-            source=str(path),
-            first_index=len(units),
-            members=model.config.model.members if request.members else 1,
-        )
-    distinct_contents({path: file.sha256 for path, file in inputs.files.items()})
-    first = inputs.paths[0]
+    schemas = {path: model.features.output_schema(file.columns) for path, file in plan.inputs.files.items()}
+    first = plan.inputs.paths[0]
     other = next((path for path, schema in schemas.items() if schema != schemas[first]), None)
     if other is not None:
         raise DataError(f"{other}: has other columns or types than {first}; sample the two separately.")
-    return _Plan(tuple(units), first_event, inputs, schemas[first], entries)
+    return plan, schemas[first]
 
 
 def sample(
@@ -223,8 +186,8 @@ def sample(
     model = open_model(request.run)
     number = model.config.model.members
     members = member_hashes(model.folder, number, NOMINAL) if request.members else ()
-    plan = _plan(request, model)
-    task = SampleTask(request, plan.first_event, _with_flags(plan.schema, request, model))
+    plan, columns = _plan(request, model)
+    task = SampleTask(request, plan.first_event, _with_flags(columns, request, model))
     if request.dry_run:
         return _estimate(task, plan.units[0], plan.entries, request.draws * max(len(members), 1))
     produced = produce(
@@ -235,7 +198,7 @@ def sample(
         resume=request.resume,
         overwrite=request.overwrite,
         provenance=_provenance(request, model, members, plan),
-        accept=lambda counts: _accept(counts, request),
+        accept=lambda counts: hold_limit(counts, request.skip_bad, request.output),
         progress=progress,
     )
     flagged = produced.counts.get("flagged", 0)
@@ -255,7 +218,7 @@ def sample(
 
 
 def _provenance(
-    request: SampleRequest, model: ResponseModel, members: Sequence[str], plan: _Plan
+    request: SampleRequest, model: ResponseModel, members: Sequence[str], plan: InputPlan
 ) -> dict[str, JsonValue]:
     """Return what the rows depend on, for the sidecar."""
     return {
@@ -274,15 +237,6 @@ def _provenance(
         **({"skipped_files": {**plan.inputs.skipped}} if plan.inputs.skipped else {}),
         "configuration": model.config.model_dump(mode="json", exclude_none=True),
     }
-
-
-def _accept(counts: Mapping[str, int], request: SampleRequest) -> None:
-    """Hold the limit on bad rows over all units; each unit alone only knows its own."""
-    if counts.get("skipped", 0) > request.skip_bad:
-        raise DataError(
-            f"{request.output}: {counts['skipped']} rows of the input cannot be used and --skip-bad allows "
-            f"{request.skip_bad}; mend them or allow more."
-        )
 
 
 def _with_flags(schema: Schema, request: SampleRequest, model: ResponseModel) -> Schema:
