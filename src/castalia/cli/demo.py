@@ -17,7 +17,7 @@ def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for everything the demo makes.")
     ],
-    application: Annotated[str, typer.Argument(help="What to show: simulate or scan.")] = "simulate",
+    application: Annotated[str, typer.Argument(help="What to show: simulate, scan or unfold.")] = "simulate",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer events: about two minutes instead of eight.")] = False,
     process: Annotated[
         str | None,
@@ -28,22 +28,25 @@ def demo(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Generate Pythia events, learn from them and report: a detector's response, or the masses of heavy Higgs bosons.
+    """Generate Pythia events, learn from them and report: a detector's response, the masses of heavy Higgs bosons, or
+    the partons behind top-quark pairs.
 
     Example: castalia demo --quick -o demo
     """
     from castalia.cli.demo_scan import demo_scan
     from castalia.cli.demo_simulate import demo_simulate
     from castalia.cli.demo_steps import demo_folder
+    from castalia.cli.demo_unfold import demo_unfold
     from castalia.errors import ConfigError
 
-    if application not in ("simulate", "scan"):
-        raise ConfigError(f"There is no demo of {application!r}; known: simulate, scan.")
-    if application == "scan" and process is not None:
-        raise ConfigError(f"--process {process}: the demo of scan has its own processes; leave the option out.")
+    others = {"scan": demo_scan, "unfold": demo_unfold}
+    if application != "simulate" and application not in others:
+        raise ConfigError(f"There is no demo of {application!r}; known: simulate, {', '.join(others)}.")
+    if application in others and process is not None:
+        raise ConfigError(f"--process {process}: the demo of {application} has its own; leave the option out.")
     demo_folder(output, overwrite)
-    if application == "scan":
-        summary, failure = demo_scan(output, quick, seed, workers, overwrite)
+    if application in others:
+        summary, failure = others[application](output, quick, seed, workers, overwrite)
     else:
         summary, failure = demo_simulate(output, quick, process or "ttH", seed, workers, overwrite)
     print_result(summary, json)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from castalia import __version__
-from castalia.cli import demo, export, generate, inspect, report, scan, simulate
+from castalia.cli import demo, export, generate, inspect, report, scan, simulate, unfold
 from castalia.cli.console import error_console, print_error
 from castalia.errors import CastaliaError, MachineError, StoppedError
 
@@ -31,6 +31,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.add_typer(generate.app, name="generate")
 app.add_typer(simulate.app, name="simulate")
+app.add_typer(unfold.app, name="unfold")
 app.add_typer(scan.app, name="scan")
 app.command("inspect")(inspect.inspect)
 app.command("export")(export.export)

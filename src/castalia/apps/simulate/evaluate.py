@@ -20,15 +20,16 @@ from castalia.apps.simulate.model import ResponseModel, open_model
 from castalia.apps.simulate.page import page_of
 from castalia.apps.simulate.results import Systems, diphoton_system, metrics_of
 from castalia.apps.simulate.truth import analytic_truth, is_diphoton
-from castalia.data.loading import LoadedArrays, content_keys, load_arrays
-from castalia.data.usable import UsableFiles, usable_files
+from castalia.data.loading import LoadedArrays, content_keys
+from castalia.data.usable import UsableFiles
 from castalia.errors import DataError, GateError
 from castalia.estimators.base import Estimator
 from castalia.metrics.efficiency import EfficiencyCheck
 from castalia.reports.document import write_report
-from castalia.runs.inputs import check_rename, common_truth
+from castalia.runs.inputs import common_truth
 from castalia.runs.report_folder import ReportFolder, refuse_report
 from castalia.runs.seen import unseen
+from castalia.runs.unlearned import files_to_judge_on, load_unlearned
 
 __all__ = ["EvaluateRequest", "evaluate"]
 
@@ -72,9 +73,12 @@ def evaluate(request: EvaluateRequest, progress: StepProgress | None = None) -> 
     model = open_model(request.run)
     refuse_report(request.output, request.overwrite)
     steps.begin("reading")
-    usable = _usable(model, request)
+    tree, rename = request.tree, request.rename
+    usable = files_to_judge_on(
+        request.files, model.features, tree=tree, rename=rename, skip_bad_files=request.skip_bad_files
+    )
     request = replace(request, files=usable.paths)
-    loaded = _load(model, request, usable)
+    loaded = load_unlearned(model.folder, model.features, usable, tree=tree, rename=rename, skip_bad=request.skip_bad)
     events, efficiencies, counts = _judged_events(model, request, loaded)
     counts["skipped_files"] = len(usable.skipped)
     if request.dry_run:
@@ -97,37 +101,6 @@ def evaluate(request: EvaluateRequest, progress: StepProgress | None = None) -> 
         return summary, None
     more = f" (and {len(gate['reasons']) - 1} more reasons in the report)" if len(gate["reasons"]) > 1 else ""
     return summary, GateError(f"{request.run}: the quality gate failed: {gate['reasons'][0]}{more}")
-
-
-def _usable(model: ResponseModel, request: EvaluateRequest) -> UsableFiles:
-    features = model.features
-    check_rename(request.rename, features.columns)
-    return usable_files(
-        request.files,
-        features,
-        features.columns,
-        tree=request.tree or features.data.tree,
-        rename=request.rename,
-        skip_bad=request.skip_bad_files,
-    )
-
-
-def _load(model: ResponseModel, request: EvaluateRequest, usable: UsableFiles) -> LoadedArrays:
-    """Load the events to judge on: of files that the run was trained on, those it never saw."""
-    record = model.folder.record
-    roles = {digest: record.splits.get(name, "split") for name, digest in record.inputs.items()}
-    used = {path: roles.get(file.sha256, "test") for path, file in usable.files.items()}
-    whole = next((path for path, role in used.items() if role in {"train", "validation"}), None)
-    if whole is not None:
-        raise DataError(f"{whole}: the run learned from all of it; evaluate on its test_files or on other files.")
-    divided = next((path for path, role in used.items() if role == "split"), None)
-    if divided is not None and set(used.values()) != {"split"}:
-        raise DataError(f"{divided}: the run was trained on it, but not on the other files; evaluate them separately.")
-    features = model.features
-    if request.tree is not None:
-        features = replace(features, data=model.config.data.model_copy(update={"tree": request.tree}))
-    split = "test" if divided is not None else None
-    return load_arrays(request.files, features, split, skip_bad=request.skip_bad, rename=request.rename)
 
 
 def _judged_events(

@@ -1,0 +1,104 @@
+"""The TOML file of ``castalia unfold``: its sections, and how a file on disk becomes a resolved configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from castalia.data.feature_config import ConditionVariable, DataConfig, TargetVariable
+from castalia.data.features import Features
+from castalia.data.strict import StrictModel
+from castalia.physics.decay_tree import DecayTree
+from castalia.runs.configuration import ModelConfig, absolute_files, parse_toml
+from castalia.training.config import TrainingConfig
+
+__all__ = ["PRESET", "SECTIONS", "TruthConfig", "UnfoldConfig", "parse_config"]
+
+PRESET = "unfold_flow_matching"
+"""Preset of a configuration that names none."""
+
+SECTIONS = ("[condition]", "[truth]")
+"""The sections of condition and target, as errors name them."""
+
+QUANTITIES = {"pt": "GeV", "eta": "", "phi": "rad", "mass": "GeV"}
+"""What is read of every particle of the truth, with units: the endings of its columns."""
+
+
+class TruthConfig(StrictModel):
+    """Section ``[truth]``: what is unfolded to.
+
+    Attributes:
+        particles: Beginning of the columns of each particle, by its name: ``"parton_b_had"`` stands for
+            ``parton_b_had_pt`` (GeV), ``_eta``, ``_phi`` and ``_mass`` (GeV).
+        composites: Sums of particles or of composites named before them, by name; none may be in two.
+        resonances: Composites that decay in two steps of two, whose masses and directions are coordinates.
+        coordinates: What the model learns: ``"decay_tree"``, in which every mass and sum closes exactly, or
+            ``"cartesian"``, five numbers of every particle and composite as in the paper.
+    """
+
+    particles: dict[str, str] = Field(min_length=1)
+    composites: dict[str, tuple[str, ...]] = {}
+    resonances: tuple[str, ...] = ()
+    coordinates: Literal["decay_tree", "cartesian"] = "decay_tree"
+
+    def tree(self) -> DecayTree:
+        """Return how the particles belong together.
+
+        Raises:
+            ConfigError: If a composite cannot be.
+        """
+        return DecayTree(tuple(self.particles), self.composites, self.resonances)
+
+    def variables(self) -> dict[str, TargetVariable]:
+        """Return the columns of all particles, particle by particle."""
+        return {
+            f"{name}_{what}": TargetVariable(column=f"{prefix}_{what}", unit=unit)
+            for name, prefix in self.particles.items()
+            for what, unit in QUANTITIES.items()
+        }
+
+
+class UnfoldConfig(StrictModel):
+    """A whole configuration file.
+
+    Attributes:
+        data: Files, tree, identifiers, weight and selection.
+        condition: What is measured once an event, by name.
+        lists: Lists of reconstructed objects, however long, by name: their features by name.
+        truth: What is unfolded to.
+        model: Which estimator.
+        training: How it is trained.
+    """
+
+    data: DataConfig
+    condition: dict[str, ConditionVariable] = {}
+    lists: dict[str, dict[str, ConditionVariable]] = {}
+    truth: TruthConfig
+    model: ModelConfig
+    training: TrainingConfig
+
+    def features(self) -> Features:
+        """Return how selected events become what was measured (condition) and what was true (target).
+
+        Raises:
+            ConfigError: If the declarations contradict each other.
+        """
+        return Features(self.data, None, self.condition, self.truth.variables(), sections=SECTIONS, lists=self.lists)
+
+
+def parse_config(text: str, path: Path, folder: Path, seed: int | None = None) -> UnfoldConfig:
+    """Build a configuration from TOML text.
+
+    Args:
+        text: The TOML text.
+        path: File to name in errors.
+        folder: What relative file names are relative to.
+        seed: Takes the place of the file's training seed where given.
+
+    Raises:
+        ConfigError: If the text is no TOML, or has an unknown key or a wrong value.
+    """
+    config = parse_toml(UnfoldConfig, text, path, documentation="docs/unfold.md", seed=seed, preset=PRESET)
+    return config.model_copy(update={"data": absolute_files(config.data, folder)})

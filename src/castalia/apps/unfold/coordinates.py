@@ -1,0 +1,141 @@
+"""What a model of the truth learns: numbers from which the four-vectors of all particles follow, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from castalia.data.layout import Variable
+from castalia.physics.decay_coordinates import coordinates, decode, encode
+from castalia.physics.decay_tree import DecayTree
+from castalia.physics.four_vectors import to_cartesian
+
+__all__ = ["DEQUANTISATION", "TruthCoordinates", "leaves_of_columns"]
+
+Floats = NDArray[np.float64]
+Masses = Mapping[str, tuple[float, ...]]
+
+DEQUANTISATION = 0.1
+"""Width of the normal noise that makes a continuous number of a leaf's mass, where that has few values: in the decay
+tree of its number among them, in the paper's coordinates of its value in units of ``MASS_UNIT``."""
+
+MASS_UNIT = 0.1  # GeV
+_FEW = 12  # values: a mass with more is not that of a kind of particle
+_SMALLEST = 1e-3  # GeV, of a mass that varies, whose logarithm is modelled
+
+
+def leaves_of_columns(columns: Floats) -> Floats:
+    """Turn pt (GeV), eta, phi and mass (GeV) of every leaf, shape ``(events, 4 leaves)``, into px, py, pz, mass.
+
+    Returns:
+        Shape ``(events, leaves, 4)``.
+    """
+    parts = columns.reshape(len(columns), -1, 4)
+    momentum = to_cartesian(*np.moveaxis(parts, 2, 0))[..., :3]
+    return np.concatenate([momentum, parts[..., 3:]], axis=2)
+
+
+@final
+@dataclass(frozen=True)
+class TruthCoordinates:
+    """The model's target, and the way back to particles.
+
+    Attributes:
+        tree: How the particles belong together.
+        kind: ``"decay_tree"``: coordinates without redundancy; ``"cartesian"``: the paper's five numbers a particle.
+        masses: Masses that a leaf can have, in ascending order, by its name, in GeV; none where its mass varies.
+    """
+
+    tree: DecayTree
+    kind: Literal["decay_tree", "cartesian"]
+    masses: Masses
+
+    @classmethod
+    def measured(cls, tree: DecayTree, kind: Literal["decay_tree", "cartesian"], leaves: Floats) -> TruthCoordinates:
+        """Look up which masses the leaves have in training events; ``leaves`` as in ``encode``."""
+        masses = {}
+        for place, name in enumerate(tree.leaves):
+            values = np.unique(leaves[:, place, 3])
+            masses[name] = tuple(values.tolist()) if len(values) <= _FEW else ()
+        return cls(tree, kind, masses)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The model's targets, in the order of ``encode``."""
+        if self.kind == "cartesian":
+            return tuple(Variable(name, unit) for name, unit in self.tree.numbers.items())
+        positive = (0.0, float("inf"))
+        continuous = (
+            Variable(name, unit, bounds=positive if name.endswith("_release") else None)
+            for name, unit in coordinates(self.tree).items()
+        )
+        return (*continuous, *(self._mass_variable(leaf) for leaf in self._modelled))
+
+    @property
+    def continuous(self) -> tuple[str, ...]:
+        """Names of the paper's numbers that have a density: all but the masses of leaves that have few values."""
+        discrete = {f"{leaf}_mass" for leaf, values in self.masses.items() if values}
+        return tuple(name for name in self.tree.numbers if name not in discrete)
+
+    def encode(self, leaves: Floats, rng: np.random.Generator) -> Floats:
+        """Return the model's targets, shape ``(events, targets)``.
+
+        Args:
+            leaves: px, py, pz and mass in GeV, shape ``(events, leaves, 4)``.
+            rng: Where the noise on masses of few values comes from.
+
+        Raises:
+            DataError: If the shape does not fit, or a mass is negative.
+        """
+        if self.kind == "cartesian":
+            numbers = self.tree.cartesian(leaves)
+            for place, name in enumerate(self.tree.numbers):
+                if name not in self.continuous:
+                    numbers[:, place] += MASS_UNIT * DEQUANTISATION * rng.standard_normal(len(numbers))
+            return numbers
+        columns = [encode(self.tree, leaves)]
+        for leaf in self._modelled:
+            mass = leaves[:, self.tree.leaves.index(leaf), 3]
+            if self.masses[leaf]:
+                number = np.abs(mass[:, None] - np.array(self.masses[leaf])).argmin(axis=1)
+                mass = number + DEQUANTISATION * rng.standard_normal(len(mass))
+            else:
+                mass = np.maximum(mass, _SMALLEST)
+            columns.append(mass[:, None])
+        return np.concatenate(columns, axis=1)
+
+    def numbers(self, targets: Floats) -> Floats:
+        """Return the paper's numbers of every particle for a model's targets, shape ``(events, numbers)``.
+
+        Those of the decay tree are consistent: of its leaves, and of their sums. Others are as the model has them.
+        """
+        if self.kind == "cartesian":
+            return np.asarray(targets, dtype=np.float64)
+        continuous = len(coordinates(self.tree))
+        masses = np.zeros((len(targets), len(self.tree.leaves)))
+        for place, leaf in enumerate(self.tree.leaves):
+            values = self.masses[leaf]
+            if leaf not in self._modelled:
+                masses[:, place] = values[0]
+                continue
+            drawn = targets[:, continuous + self._modelled.index(leaf)]
+            if values:
+                nearest = np.clip(np.rint(drawn), 0, len(values) - 1).astype(np.int64)
+                masses[:, place] = np.array(values)[nearest]
+            else:
+                masses[:, place] = drawn
+        return self.tree.cartesian(decode(self.tree, targets[:, :continuous], masses))
+
+    @property
+    def _modelled(self) -> tuple[str, ...]:
+        """Leaves whose mass is a coordinate of the decay tree: those with more than one value."""
+        return tuple(leaf for leaf in self.tree.leaves if len(self.masses[leaf]) != 1)
+
+    def _mass_variable(self, leaf: str) -> Variable:
+        if self.masses[leaf]:
+            return Variable(f"{leaf}_mass_number")
+        return Variable(f"{leaf}_mass", "GeV", bounds=(0.0, float("inf")))

@@ -1,0 +1,173 @@
+"""What is measured of a posterior on events of known truth: distances, proper scores, calibration, consistency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from castalia.apps.unfold.coordinates import TruthCoordinates
+from castalia.data.feature_arrays import FeatureArrays
+from castalia.metrics.auc import AucEstimate
+from castalia.metrics.calibration import CentralCoverage, RankDeviation, central_coverage, rank_deviation, truth_ranks
+from castalia.metrics.consistency import DaughterSum, MassShell, daughter_sum, mass_shell
+from castalia.metrics.joint import joint_auc, joint_test
+from castalia.metrics.marginals import FlooredMarginals, floored_marginals
+from castalia.metrics.proper_scores import MeanScore, crps, energy_score, mean_score
+from castalia.metrics.two_sample import TwoSampleTest
+from castalia.rng import Stream
+
+__all__ = ["LEVELS", "Composite", "Draws", "JudgedEvents", "Judgement", "control_draws", "detector_table", "judge"]
+
+Floats = NDArray[np.float64]
+
+LEVELS: Final = (0.68, 0.95)
+_OBJECTS = 6  # of each list that the classifier sees; the others are soft
+_JOINT_EVENTS = 30_000  # of the joint test: more would only make it slower
+
+
+@dataclass(frozen=True)
+class JudgedEvents:
+    """Events with their truth.
+
+    Attributes:
+        coordinates: What is unfolded to.
+        truth: The paper's numbers, shape ``(events, numbers)``.
+        detector: What was measured, as a table, shape ``(events, columns)``.
+        weight: Event weights, shape ``(events,)``.
+        scored: How many of the first events get many draws.
+        seed: Seed of all that is random in the judgement.
+    """
+
+    coordinates: TruthCoordinates
+    truth: Floats
+    detector: Floats
+    weight: Floats
+    scored: int
+    seed: int
+
+    @property
+    def continuous(self) -> list[int]:
+        """Columns of ``truth`` that have a density."""
+        names = list(self.coordinates.tree.numbers)
+        return [names.index(name) for name in self.coordinates.continuous]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What a posterior, or what takes its place, drew for the judged events.
+
+    Attributes:
+        one: One draw of every event, shape ``(events, numbers)``.
+        many: Several draws of the first events, shape ``(scored, draws, numbers)``.
+    """
+
+    one: Floats
+    many: NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Composite:
+    """How consistent a composite is in the draws."""
+
+    shell: MassShell
+    daughters: DaughterSum
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """All that is measured of one posterior.
+
+    Attributes:
+        marginals: The paper's six distances of every number, with floors.
+        crps: Continuous ranked probability score of the continuous numbers, in units of the truth's width.
+        energy: Energy score of all of them together.
+        joint: Area under the curve of a classifier that sees detector and truth.
+        test: The same with its power and control; ``None`` where that is not measured.
+        ranks: Ranks of the truth among the draws.
+        coverage: Coverage of central intervals of the levels ``LEVELS``.
+        composites: Consistency by composite.
+    """
+
+    marginals: FlooredMarginals
+    crps: MeanScore
+    energy: MeanScore
+    joint: AucEstimate
+    test: TwoSampleTest | None
+    ranks: RankDeviation
+    coverage: tuple[CentralCoverage, ...]
+    composites: dict[str, Composite]
+
+
+def detector_table(arrays: FeatureArrays) -> Floats:
+    """Write what was measured as one row an event: variables, numbers of objects, and the first objects of each list.
+
+    Absent objects are zeros.
+    """
+    columns = [arrays.condition, *(one.mask.sum(axis=1, keepdims=True) for one in arrays.objects.values())]
+    for one in arrays.objects.values():
+        first = one.values[:, :_OBJECTS]
+        columns.append(first.reshape(len(first), -1))
+    table = np.concatenate(columns, axis=1, dtype=np.float64)
+    # A column without spread, such as a third electron that nobody has, tells nothing.
+    return np.asarray(table[:, np.ptp(table, axis=0) > 0.0], dtype=np.float64)
+
+
+def control_draws(events: JudgedEvents, draws: int) -> Draws:
+    """Return the truth of random other events: perfect in every distance of distributions, and no posterior at all."""
+    stream, number = Stream(events.seed, "control draws"), len(events.truth)
+    # Shifted along one random cycle, so that no event gets its own truth and no draw comes twice.
+    cycle = stream.at().permutation(number)
+    place = np.empty(number, dtype=np.int64)
+    place[cycle] = np.arange(number)
+    shifts = 1 + stream.at(1).permutation(number - 1)[:draws]
+    rows = cycle[(place[: events.scored, None] + shifts) % number]
+    return Draws(events.truth[cycle[(place + shifts[0]) % number]], events.truth[rows])
+
+
+def judge(events: JudgedEvents, draws: Draws, *, with_power: bool) -> Judgement:
+    """Measure draws against the truth.
+
+    Args:
+        events: The events.
+        draws: Draws for them.
+        with_power: Test the joint classifier itself as well, on a planted defect and on truth.
+
+    Raises:
+        DataError: If there are too few events for one of the measures.
+    """
+    chosen = events.continuous
+    few = events.truth[: events.scored][:, chosen]
+    weight = events.weight[: events.scored]
+    many = draws.many[:, :, chosen]
+    ranks = truth_ranks(few, many, Stream(events.seed, "ranks").at())
+    number, some = many.shape[1], slice(_JOINT_EVENTS)
+    pair = (events.detector[some], events.truth[some][:, chosen], draws.one[some][:, chosen])
+    test = joint_test(*pair, seed=events.seed) if with_power else None
+    return Judgement(
+        marginals=floored_marginals(events.truth, draws.one, weights=events.weight, seed=events.seed),
+        crps=mean_score(crps(few, many), weight),
+        energy=mean_score(energy_score(few, many), weight),
+        joint=joint_auc(*pair, seed=events.seed) if test is None else test.auc,
+        test=test,
+        ranks=rank_deviation(ranks, number),
+        coverage=tuple(central_coverage(ranks, number, level) for level in LEVELS),
+        composites=_composites(events, draws.one),
+    )
+
+
+def _composites(events: JudgedEvents, drawn: Floats) -> dict[str, Composite]:
+    tree = events.coordinates.tree
+    names = list(tree.numbers)
+    true, made = tree.stated_four_vectors(events.truth), tree.stated_four_vectors(drawn)
+    found = {}
+    for name, daughters in tree.composites.items():
+        mass = names.index(f"{name}_mass")
+        spread = float(np.square(events.truth[:, mass]).std())
+        parts = np.stack([made[one] for one in daughters], axis=1)
+        found[name] = Composite(
+            mass_shell(made[name], drawn[:, mass], spread), daughter_sum(made[name], parts, true[name].std(axis=0))
+        )
+    return found

@@ -1,0 +1,109 @@
+"""A trained posterior of the truth, opened from its run folder with all that is needed to use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from castalia.apps.unfold.config import UnfoldConfig, parse_config
+from castalia.apps.unfold.coordinates import TruthCoordinates
+from castalia.apps.unfold.ranges import summary_names, summary_of_events
+from castalia.apps.unfold.train import POSTERIOR
+from castalia.data.feature_arrays import FeatureArrays
+from castalia.data.features import Features
+from castalia.errors import ModelError
+from castalia.estimators.arrays import events_from_array
+from castalia.estimators.base import Estimator, Sampler
+from castalia.estimators.storage import load_model, model_hash
+from castalia.metrics.support import ConditionRanges, outside
+from castalia.runs.folder import RunFolder
+from castalia.runs.validation import draw
+
+__all__ = ["PosteriorModel", "open_model"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PosteriorModel:
+    """A finished run of ``castalia unfold train``.
+
+    Attributes:
+        folder: The run folder.
+        config: Its configuration.
+        features: How its files become arrays.
+        coordinates: What the model's targets mean.
+        estimator: The model.
+        sampler: The same, as a sampler.
+        ranges: Lowest and highest training value of what ``summary_of_events`` makes of an event.
+        sha256: Hash of the saved model.
+    """
+
+    folder: RunFolder
+    config: UnfoldConfig
+    features: Features
+    coordinates: TruthCoordinates
+    estimator: Estimator
+    sampler: Sampler
+    ranges: ConditionRanges
+    sha256: str
+
+    def outside(self, arrays: FeatureArrays) -> NDArray[np.bool_]:
+        """Flag events that lie outside what training saw in any variable, object or number of objects."""
+        return outside(summary_of_events(arrays, self.ranges.low), self.ranges)
+
+    def draw(self, arrays: FeatureArrays, draws: int, rng: np.random.Generator) -> Floats:
+        """Draw the truth of events.
+
+        Returns:
+            The model's targets, shape ``(events, draws, targets)``.
+
+        Raises:
+            MachineError: If the model draws what is not finite.
+        """
+        condition = events_from_array(arrays.condition, objects=arrays.objects)
+        return draw(self.sampler, condition, rng, draws).reshape(len(arrays.row), draws, -1)
+
+    def numbers(self, targets: Floats) -> Floats:
+        """Return the paper's numbers of targets of any leading shape ``(*shape, targets)``, in the same shape."""
+        flat = self.coordinates.numbers(targets.reshape(-1, targets.shape[-1]))
+        return flat.reshape(*targets.shape[:-1], -1)
+
+
+def open_model(path: Path) -> PosteriorModel:
+    """Open a finished run folder.
+
+    Raises:
+        ModelError: If the folder is no run of ``unfold``, is not finished, cannot sample, or its model is damaged.
+    """
+    folder = RunFolder.open(path)
+    if folder.record.application != "unfold":
+        raise ModelError(f"{path}: is a run of {folder.record.application!r}; give one written by `unfold train`.")
+    if not (folder.models / POSTERIOR).is_dir():
+        raise ModelError(f"{path}: has no trained model yet; finish it with `castalia unfold train … --resume`.")
+    config = parse_config(folder.config_text(), path / "config.toml", path)
+    features, loaded = config.features(), load_model(folder.models / POSTERIOR)
+    ranges, masses = loaded.extra.get("ranges"), loaded.extra.get("masses")
+    layout = replace(features.layout, target=loaded.layout.target)
+    if not isinstance(masses, dict) or not isinstance(ranges, dict) or tuple(ranges) != summary_names(layout):
+        raise ModelError(f"{path}: the model's variables are not those of its config.toml; the run folder was changed.")
+    kept = {leaf: tuple(float(value) for value in values) for leaf, values in masses.items()}
+    coordinates = TruthCoordinates(config.truth.tree(), config.truth.coordinates, kept)
+    if loaded.layout != replace(layout, target=coordinates.variables):
+        raise ModelError(f"{path}: the model's variables are not those of its config.toml; the run folder was changed.")
+    estimator = loaded.estimator.eval()
+    if not isinstance(estimator, Sampler):
+        raise ModelError(f"{path}: its estimator {type(estimator).__name__} cannot sample; train one that can.")
+    return PosteriorModel(
+        folder,
+        config,
+        features,
+        coordinates,
+        estimator,
+        estimator,
+        ConditionRanges(*np.array(list(ranges.values()), dtype=np.float64).T),
+        model_hash(folder.models / POSTERIOR),
+    )

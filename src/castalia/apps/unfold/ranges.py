@@ -1,0 +1,42 @@
+"""Which events were measured outside what training saw: in a variable, in an object of a list, or in their number."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from castalia.data.feature_arrays import FeatureArrays
+from castalia.data.layout import Layout
+
+__all__ = ["summary_names", "summary_of_events"]
+
+
+def summary_names(layout: Layout) -> tuple[str, ...]:
+    """Return the names of the columns that ``summary_of_events`` makes."""
+    lists = layout.condition_objects.items()
+    return (
+        *(variable.name for variable in layout.condition),
+        *(f"number of {name}" for name, _ in lists),
+        *(f"{which} {name} {v.name}" for name, variables in lists for v in variables for which in ("least", "largest")),
+    )
+
+
+def summary_of_events(arrays: FeatureArrays, centre: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Return what can leave the training range: variables, numbers of objects, least and largest feature of a list.
+
+    Args:
+        arrays: Events.
+        centre: What stands for the features of a list without objects, shape ``(columns,)``: the lower ends of the
+            training range; ``None`` where they are measured, for NaN.
+
+    Returns:
+        Shape ``(rows, columns)``.
+    """
+    columns = [arrays.condition, *(one.mask.sum(axis=1, keepdims=True) for one in arrays.objects.values())]
+    for one in arrays.objects.values():
+        there = one.mask[:, :, None]
+        ends = [np.where(there, one.values, np.inf).min(axis=1), np.where(there, one.values, -np.inf).max(axis=1)]
+        columns.append(np.stack(ends, axis=2).reshape(len(one.mask), -1))
+    table = np.concatenate(columns, axis=1, dtype=np.float64)
+    nothing = np.full(table.shape[1], np.nan) if centre is None else centre
+    return np.where(np.isfinite(table), table, nothing)

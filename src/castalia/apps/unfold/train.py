@@ -1,0 +1,176 @@
+"""Training of a posterior of the truth: files to a run folder that holds the model and all that made it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from castalia import __version__
+from castalia.apps.unfold.config import UnfoldConfig, parse_config
+from castalia.apps.unfold.coordinates import TruthCoordinates, leaves_of_columns
+from castalia.apps.unfold.ranges import summary_names, summary_of_events
+from castalia.data.loading import LoadedArrays, content_keys
+from castalia.data.schema import Schema
+from castalia.errors import DataError
+from castalia.estimators.registry import build
+from castalia.estimators.storage import model_hash
+from castalia.rng import Stream
+from castalia.runs.batches import learned_events, load_checked
+from castalia.runs.configuration import load_config
+from castalia.runs.dry_run import estimate_training
+from castalia.runs.fitting import ModelTask, StepProgress, fit_models, member_tasks
+from castalia.runs.folder import RunFolder
+from castalia.runs.inputs import Inputs, open_inputs, schema_with_ranges
+from castalia.runs.opening import open_run, refuse_place
+from castalia.training.fit import FitResult
+
+__all__ = ["POSTERIOR", "train"]
+
+POSTERIOR = "posterior"
+"""Name of the nominal model's folder."""
+
+
+def train(
+    config_path: Path,
+    run_path: Path,
+    *,
+    seed: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    skip_bad: int = 0,
+    skip_bad_files: bool = False,
+    dry_run: bool = False,
+    progress: StepProgress | None = None,
+) -> dict[str, Any]:
+    """Train the configured posterior of the truth, and its members.
+
+    Only events of the training split are learned from, those of the validation split choose the best epoch, and those
+    of the test split are never read beyond their identifiers.
+
+    Args:
+        config_path: TOML file.
+        run_path: Run folder to create, or to go on with.
+        seed: Instead of the configuration's.
+        resume: Go on from the last checkpoint of ``run_path``; bit-identical to never having stopped.
+        overwrite: Replace an existing run folder.
+        skip_bad: Number of unusable rows to leave out and count.
+        skip_bad_files: Leave out whole files that cannot be used, and record them.
+        dry_run: Check the inputs, time one batch, write nothing.
+        progress: Called with steps done, steps in all, seconds left and a short text.
+
+    Returns:
+        Summary: run folder, events, best epoch and value, seconds, model hash.
+
+    Raises:
+        ConfigError: If the configuration is wrong, the folder exists, or ``resume`` meets another configuration.
+        DataError: If a file, column or row cannot be used.
+        MachineError: If the folder is in use or the loss is not finite.
+        StoppedError: If SIGTERM arrived; the state is saved.
+    """
+    started = time.monotonic()
+    config = load_config(parse_config, config_path, seed)
+    inputs = open_inputs(config.features(), skip_bad_files)
+    if not dry_run:
+        refuse_place(run_path, resume, overwrite)
+    # Everything that can be wrong with the input is found before the run folder is touched.
+    prepared = _prepare(config, inputs, skip_bad)
+    if dry_run:
+        task = prepared.task
+        estimate = estimate_training(task.estimator, task.training, config.training, config.model.members)
+        return {"dry_run": True, "estimator": type(task.estimator).__name__, "entries": inputs.entries, **estimate}
+    folder = open_run(
+        run_path,
+        "unfold",
+        config,
+        parse_config,
+        seed=config.training.seed,
+        schema=prepared.schema,
+        checksums=inputs.checksums,
+        splits=inputs.splits,
+        resume=resume,
+        overwrite=overwrite,
+    )
+    with folder.lock(), folder.logging():
+        result = _fit_all(config, prepared.task, folder, resume, progress)
+        best = {"best_epoch": result.best_epoch, "best_value": result.best_value}
+        folder.finish({**best, **prepared.counts, "skipped_files": {**inputs.skipped}})
+    return {
+        "run": str(run_path),
+        "model": model_hash(folder.models / POSTERIOR),
+        **best,
+        "epochs": result.epochs,
+        **prepared.counts,
+        "skipped_files": len(inputs.skipped),
+        "seconds": round(time.monotonic() - started, 2),
+    }
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What is trained, on what."""
+
+    task: ModelTask
+    schema: Schema
+    counts: dict[str, int]
+
+
+def _prepare(config: UnfoldConfig, inputs: Inputs, skip_bad: int) -> _Prepared:
+    features = inputs.features
+    training, validation = (
+        load_checked(inputs, split, skip_bad, config.training, "[data] selection") for split in ("train", "validation")
+    )
+    coordinates = TruthCoordinates.measured(
+        config.truth.tree(), config.truth.coordinates, leaves_of_columns(_truth(training))
+    )
+    layout = replace(features.layout, target=coordinates.variables)
+    name, options = config.model.resolve()
+    estimator = build(name, options, layout, config.training.seed)
+    pair = [
+        _encoded(loaded, coordinates, Stream(config.training.seed, "dequantisation", split))
+        for split, loaded in (("train", training), ("validation", validation))
+    ]
+    events = learned_events(estimator, *pair)
+    summary = summary_of_events(training.arrays)
+    extra = {
+        "castalia": __version__,
+        "ranges": {
+            name: [float(np.nanmin(column)), float(np.nanmax(column))]
+            for name, column in zip(summary_names(layout), summary.T, strict=True)
+        },
+        "masses": {leaf: list(values) for leaf, values in coordinates.masses.items()},
+    }
+    task = ModelTask(
+        name=POSTERIOR,
+        estimator=estimator,
+        layout=layout,
+        training=events.training,
+        validation=events.validation,
+        settings=config.training,
+        extra=extra,
+        nominal=True,
+        seen=np.concatenate([content_keys(loaded.arrays) for loaded in (training, validation)]),
+    )
+    return _Prepared(task, schema_with_ranges(features, training.arrays), events.counts)
+
+
+def _encoded(loaded: LoadedArrays, coordinates: TruthCoordinates, stream: Stream) -> LoadedArrays:
+    """Put the model's targets in the place of the particles' columns."""
+    target = coordinates.encode(leaves_of_columns(_truth(loaded)), stream.at())
+    return replace(loaded, arrays=replace(loaded.arrays, target=target))
+
+
+def _truth(loaded: LoadedArrays) -> NDArray[np.float64]:
+    if loaded.arrays.target is None:
+        raise DataError("The files hold no columns of the truth to learn from; name files of simulated events.")
+    return loaded.arrays.target
+
+
+def _fit_all(
+    config: UnfoldConfig, task: ModelTask, folder: RunFolder, resume: bool, progress: StepProgress | None
+) -> FitResult:
+    return fit_models(member_tasks(task, config.model), config.model.members, folder, resume, progress)[0]
