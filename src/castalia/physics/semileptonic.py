@@ -17,7 +17,13 @@ from castalia.physics.angles import delta_r
 from castalia.physics.constants import TOP_MASS, W_MASS
 from castalia.physics.four_vectors import from_cartesian
 
-__all__ = ["SEMILEPTONIC_OBSERVABLES", "neutrino_pz", "semileptonic_observables"]
+__all__ = [
+    "SEMILEPTONIC_OBSERVABLES",
+    "assign_jets",
+    "neutrino_momentum",
+    "neutrino_pz",
+    "semileptonic_observables",
+]
 
 SEMILEPTONIC_OBSERVABLES: Final[Mapping[str, str]] = {
     "m_bb": "GeV",
@@ -73,6 +79,48 @@ def neutrino_pz(lepton: ArrayLike, missing: ArrayLike, mass: float = W_MASS) -> 
     return np.stack([near, far], axis=1)
 
 
+def neutrino_momentum(lepton: ArrayLike, missing: ArrayLike) -> NDArray[np.float64]:
+    """Return the four-momentum of a massless neutrino that is all of the missing momentum.
+
+    Of the two solutions of ``neutrino_pz`` it has that of the smaller pz.
+
+    Args:
+        lepton: Four-momenta (px, py, pz, E) in GeV, shape ``(events, 4)``.
+        missing: Missing transverse momentum (px, py) in GeV, shape ``(events, 2)``.
+
+    Returns:
+        (px, py, pz, E) in GeV, shape ``(events, 4)``.
+    """
+    missing = np.asarray(missing, dtype=np.float64)
+    pz = neutrino_pz(lepton, missing)[:, 0]
+    return np.column_stack([missing, pz, np.hypot(np.hypot(*missing.T), pz)])
+
+
+def assign_jets(lepton: ArrayLike, missing: ArrayLike, jets: ArrayLike, tagged: ArrayLike) -> NDArray[np.int64]:
+    """Say which jets are the decay products of two top quarks, by the rules of ``semileptonic_observables``.
+
+    Args:
+        lepton: Four-momenta (px, py, pz, E) in GeV, shape ``(events, 4)``; NaN where there is none.
+        missing: Missing transverse momentum (px, py) in GeV, shape ``(events, 2)``.
+        jets: Four-momenta in GeV, the hardest of an event first, shape ``(events, jets, 4)``; NaN beyond the last.
+        tagged: Which of them are b-tagged, shape ``(events, jets)``.
+
+    Returns:
+        Places in ``jets`` of the b jet beside the lepton, of the b jet beside the hadronic W boson, and of the harder
+        and the softer jet of that W boson, shape ``(events, 4)``; -1 for all of them in an event without lepton, two
+        b-tagged jets or two others.
+
+    Raises:
+        DataError: If the shapes do not fit.
+    """
+    lepton, missing, jets, tagged = _event_arrays(lepton, missing, jets, tagged)
+    b, pair = _places(jets, tagged)
+    w_had, w_lep = _at(jets, pair).sum(axis=1), lepton + neutrino_momentum(lepton, missing)
+    hadronic, _, of_hadronic = _top_quarks(w_had, w_lep, _at(jets, b))
+    found = np.column_stack([np.take_along_axis(b, np.hstack([1 - of_hadronic, of_hadronic]), axis=1), pair])
+    return np.where(np.isnan(hadronic)[:, None], -1, found)
+
+
 def semileptonic_observables(
     lepton: ArrayLike, missing: ArrayLike, jets: ArrayLike, tagged: ArrayLike
 ) -> dict[str, NDArray[np.float64]]:
@@ -103,19 +151,12 @@ def semileptonic_observables(
     Raises:
         DataError: If the shapes do not fit.
     """
-    lepton, missing = np.asarray(lepton, dtype=np.float64), np.asarray(missing, dtype=np.float64)
-    jets, tagged = np.asarray(jets, dtype=np.float64), np.asarray(tagged, dtype=np.bool_)
-    _check_shapes(lepton, missing, jets, tagged)
-    # Three slots at least, so that b jets and pairs can be looked for, in vain, in an event with fewer.
-    lacking = max(3 - jets.shape[1], 0)
-    jets = np.pad(jets, ((0, 0), (0, lacking), (0, 0)), constant_values=np.nan)
-    tagged = np.pad(tagged, ((0, 0), (0, lacking)))
-    b, others = _b_jets(jets, tagged)
-    w_had = _hadronic_w(others)
-    pz = neutrino_pz(lepton, missing)[:, 0]
-    w_lep = lepton + np.column_stack([missing, pz, np.hypot(np.hypot(*missing.T), pz)])
+    lepton, missing, jets, tagged = _event_arrays(lepton, missing, jets, tagged)
+    places, pair = _places(jets, tagged)
+    b, w_had = _at(jets, places), _at(jets, pair).sum(axis=1)
+    w_lep = lepton + neutrino_momentum(lepton, missing)
     h = b.sum(axis=1)
-    m_jjb, m_lvb = _top_quarks(w_had, w_lep, b)
+    m_jjb, m_lvb, _ = _top_quarks(w_had, w_lep, b)
     pt_bb = np.hypot(h[:, 0], h[:, 1])
     _, eta, phi, _ = from_cartesian(b)
     values = {
@@ -135,9 +176,12 @@ def semileptonic_observables(
     return {name: values[name] for name in SEMILEPTONIC_OBSERVABLES}
 
 
-def _check_shapes(
-    lepton: NDArray[np.float64], missing: NDArray[np.float64], jets: NDArray[np.float64], tagged: NDArray[np.bool_]
-) -> None:
+def _event_arrays(
+    lepton: ArrayLike, missing: ArrayLike, jets: ArrayLike, tagged: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Check the shapes and make room for four jets, so that those of a decay can be looked for where there are fewer."""
+    lepton, missing = np.asarray(lepton, dtype=np.float64), np.asarray(missing, dtype=np.float64)
+    jets, tagged = np.asarray(jets, dtype=np.float64), np.asarray(tagged, dtype=np.bool_)
     events = len(jets)
     fits = jets.ndim == 3 and jets.shape[2] == 4 and tagged.shape == jets.shape[:2]
     if not (fits and lepton.shape == (events, 4) and missing.shape == (events, 2)):
@@ -145,39 +189,45 @@ def _check_shapes(
             f"Semi-leptonic events need leptons (events, 4), missing momenta (events, 2), jets (events, jets, 4) and "
             f"tags (events, jets), not {lepton.shape}, {missing.shape}, {jets.shape} and {tagged.shape}."
         )
+    lacking = max(4 - jets.shape[1], 0)
+    jets = np.pad(jets, ((0, 0), (0, lacking), (0, 0)), constant_values=np.nan)
+    return lepton, missing, jets, np.pad(tagged, ((0, 0), (0, lacking)))
 
 
-def _b_jets(jets: NDArray[np.float64], tagged: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Part the two hardest tagged jets from all others, the hardest first; all are NaN where two are not tagged."""
+def _places(jets: NDArray[np.float64], tagged: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the two hardest tagged jets, and of the others the pair whose mass is nearest to that of the W boson.
+
+    Returns:
+        Places in ``jets``, each of shape ``(events, 2)``, the harder jet first; -1 where there are no two.
+    """
     order = np.argsort(~tagged, axis=1, kind="stable")  # tagged ones in front, each kind still ordered by pt
-    first = np.take_along_axis(jets, order[:, :2, None], axis=1)
-    two = tagged.sum(axis=1) >= 2
-    rest = np.sort(order[:, 2:], axis=1)
-    others = np.take_along_axis(jets, rest[:, :, None], axis=1)
-    return np.where(two[:, None, None], first, np.nan), np.where(two[:, None, None], others, np.nan)
+    two = (tagged.sum(axis=1) >= 2)[:, None]
+    b, others = np.where(two, order[:, :2], -1), np.where(two, np.sort(order[:, 2:], axis=1), -1)
+    pairs = np.array(list(combinations(range(min(others.shape[1], _JETS_OF_W)), 2)))
+    momenta = _at(jets, others)
+    distance = np.abs(_mass(momenta[:, pairs[:, 0]] + momenta[:, pairs[:, 1]]) - W_MASS)
+    nearest = pairs[np.argmin(np.where(np.isnan(distance), np.inf, distance), axis=1)]
+    found = ~np.isnan(distance).all(axis=1, keepdims=True)
+    return b, np.where(found, np.take_along_axis(others, nearest, axis=1), -1)
 
 
-def _hadronic_w(jets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the pair of jets whose mass is nearest to that of the W boson; NaN where there is no pair."""
-    pairs = list(combinations(range(min(jets.shape[1], _JETS_OF_W)), 2))
-    if not pairs:
-        return np.full((len(jets), 4), np.nan)
-    sums = np.stack([jets[:, i] + jets[:, j] for i, j in pairs], axis=1)
-    distance = np.abs(_mass(sums) - W_MASS)
-    best = np.argmin(np.where(np.isnan(distance), np.inf, distance), axis=1)
-    chosen: NDArray[np.float64] = sums[np.arange(len(jets)), best]
-    return chosen
+def _at(jets: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the jets at some places, shape ``(events, places, 4)``; NaN where the place is -1."""
+    found = np.take_along_axis(jets, np.maximum(places, 0)[..., None], axis=1)
+    return np.where((places >= 0)[..., None], found, np.nan)
 
 
 def _top_quarks(
     w_had: NDArray[np.float64], w_lep: NDArray[np.float64], b: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Return the masses of the hadronic and the leptonic top quark, and which b jet, 0 or 1, is the former's."""
     hadronic, leptonic = _mass(w_had[:, None] + b), _mass(w_lep[:, None] + b[:, ::-1])
     distance = np.abs(hadronic - TOP_MASS) + np.abs(leptonic - TOP_MASS)
     second = (distance[:, 1] < distance[:, 0]).astype(np.int64)[:, None]
     # Without both W bosons nothing says which b jet is whose.
     hadronic, leptonic = (np.where(np.isnan(distance), np.nan, mass) for mass in (hadronic, leptonic))
-    return np.take_along_axis(hadronic, second, axis=1)[:, 0], np.take_along_axis(leptonic, second, axis=1)[:, 0]
+    m_had, m_lep = (np.take_along_axis(mass, second, axis=1)[:, 0] for mass in (hadronic, leptonic))
+    return m_had, m_lep, second
 
 
 def _transverse_mass(lepton: NDArray[np.float64], missing: NDArray[np.float64]) -> NDArray[np.float64]:
