@@ -10,7 +10,6 @@ from castalia.data.loading import load_arrays
 from castalia.data.table import Table
 from castalia.errors import ConfigError, DataError
 from castalia.estimators.arrays import batch_from_arrays
-from castalia.estimators.scaling import ConditionScaling
 
 JET = {
     "pt": ConditionVariable(column="jet_pt", unit="GeV", transform="log"),
@@ -92,9 +91,3 @@ def test_arrays_of_another_number_of_events_are_refused():
     lists = features().arrays(events()).objects
     with pytest.raises(DataError, match="'jet' has values of shape"):
         batch_from_arrays(np.zeros((2, 1)), None, objects=lists)
-
-
-def test_an_angle_is_no_flat_condition_of_a_flow():
-    variables = features(lists={"jet": {"phi": ConditionVariable(column="jet_phi", transform="angle")}}).layout
-    with pytest.raises(ConfigError, match="takes no angle"):
-        ConditionScaling(variables.condition_objects["jet"])

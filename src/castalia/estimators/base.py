@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor, nn
@@ -169,4 +170,9 @@ class Estimator(nn.Module, Trainable, ABC):
     A final subclass also takes the faces it truly has (``Sampler``, ``Density``, ``Classifier``). It is built by
     ``Class(config, layout)`` where ``config`` is an instance of its frozen pydantic ``Config``; its state
     dictionary holds all that training changed, scaling included.
+
+    Attributes:
+        takes_lists: True for an estimator whose condition may hold lists of objects, and angles.
     """
+
+    takes_lists: ClassVar[bool] = False

@@ -14,8 +14,11 @@ from castalia.data.strict import config_error
 from castalia.errors import ConfigError
 from castalia.estimators.base import Estimator
 from castalia.estimators.efficiency import EfficiencyModel
+from castalia.estimators.event_flows import CINN, EventFlowMatching
+from castalia.estimators.event_presets import EVENT_PRESETS
 from castalia.estimators.flow_matching.estimator import FlowMatching
 from castalia.estimators.flows.flow import CouplingSplineFlow, MaskedAutoregressiveFlow
+from castalia.estimators.latent_diffusion import VariationalLatentDiffusion
 from castalia.estimators.smearing import ParametricSmearing
 from castalia.rng import Stream
 
@@ -30,6 +33,9 @@ BUILT_IN: dict[str, type[Estimator]] = {
     "flow_matching": FlowMatching,
     "parametric_smearing": ParametricSmearing,
     "efficiency": EfficiencyModel,
+    "variational_latent_diffusion": VariationalLatentDiffusion,
+    "cinn": CINN,
+    "event_flow_matching": EventFlowMatching,
 }
 
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -71,6 +77,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
         {"blocks": 2, "hidden": [48, 48], "activation": "silu", "univariate": "affine_sigmoids"},
     ),
     "smearing": ("parametric_smearing", {}),
+    **EVENT_PRESETS,
 }
 
 
@@ -141,9 +148,11 @@ def build(name: str, config: Mapping[str, Any], layout: Layout, seed: int = 0) -
         seed: The run's seed; the initial weights are a function of it and leave no trace in torch's own random state.
 
     Raises:
-        ConfigError: If the name or a configuration key is unknown, or a value is wrong.
+        ConfigError: If the name or a configuration key is unknown, a value is wrong, or the condition has lists or
+            angles and the estimator takes none.
     """
     known: Any = estimator_class(name)
+    _check_condition(name, known, layout)
     try:
         settings = known.Config.model_validate(dict(config))
     except ValidationError as error:
@@ -152,3 +161,14 @@ def build(name: str, config: Mapping[str, Any], layout: Layout, seed: int = 0) -
         torch.random.manual_seed(Stream(seed, "initial weights", name).integer(2**63 - 1))
         estimator: Estimator = known(settings, layout)
     return estimator
+
+
+def _check_condition(name: str, known: type[Estimator], layout: Layout) -> None:
+    if known.takes_lists:
+        return
+    angles = [variable.name for variable in layout.condition if variable.transform == "angle"]
+    if layout.condition_objects or angles:
+        what = "lists of objects" if layout.condition_objects else "angles"
+        names = ", ".join([*layout.condition_objects] or angles)
+        able = ", ".join(sorted(preset for preset, (other, _) in PRESETS.items() if estimator_class(other).takes_lists))
+        raise ConfigError(f"The estimator '{name}' takes no {what} in its condition ({names}); use a preset of {able}.")

@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from castalia.data.layout import Variable
 from castalia.errors import ConfigError, DataError, ModelError
 from castalia.estimators.cells import unit_cells
+from castalia.estimators.gaussianise import Gaussianisation
 from castalia.estimators.moments import Moments
 from castalia.estimators.supports import Support, support_of
 
 __all__ = ["ConditionScaling", "TargetScaling"]
 
+_GOLDEN = (math.sqrt(5) - 1) / 2  # whose multiples fill the cell of an integer as evenly as can be
 _MARGIN = 1.05  # a measured scale stands this far outside the largest value seen
 
 
@@ -35,13 +37,13 @@ def _check_finite(values: Tensor, variables: Sequence[Variable], side: str) -> N
 
 @final
 class ConditionScaling(nn.Module):
-    """Logarithm where declared, then zero mean and unit variance.
+    """Logarithm where declared, then zero mean and unit variance; an angle becomes its cosine and sine.
 
     Args:
         variables: Condition variables; may be none.
 
-    Raises:
-        ConfigError: If one is declared as an angle.
+    Attributes:
+        width: Number of scaled features: one of each variable, then one more of each angle.
     """
 
     mean: Tensor
@@ -50,10 +52,9 @@ class ConditionScaling(nn.Module):
     def __init__(self, variables: Sequence[Variable]) -> None:
         super().__init__()
         self.variables = tuple(variables)
-        angle = next((v.name for v in self.variables if v.transform == "angle"), None)
-        if angle is not None:
-            raise ConfigError(f"This model takes no angle as a condition ('{angle}'); declare no transform.")
         self.logarithmic = [i for i, v in enumerate(self.variables) if v.transform == "log"]
+        self.angular = [i for i, v in enumerate(self.variables) if v.transform == "angle"]
+        self.width = len(self.variables) + len(self.angular)
         self.register_buffer("mean", torch.zeros(len(self.variables)))
         self.register_buffer("deviation", torch.ones(len(self.variables)))
         self._moments = Moments(len(self.variables))
@@ -78,12 +79,13 @@ class ConditionScaling(nn.Module):
             DataError: If a variable is constant or there were no events.
         """
         mean, deviation = self._moments.result(self.variables, "condition")
+        mean[self.angular], deviation[self.angular] = 0.0, 1.0
         self.mean.copy_(mean)
         self.deviation.copy_(deviation)
         self._moments = Moments(len(self.variables))
 
     def forward(self, values: Tensor) -> Tensor:
-        """Scale physical conditions of shape ``(events, C)`` to the same shape.
+        """Scale physical conditions of shape ``(events, C)`` to features of shape ``(events, width)``.
 
         Raises:
             DataError: If the shape is wrong, or a value is not positive where a logarithm is declared.
@@ -93,7 +95,12 @@ class ConditionScaling(nn.Module):
                 f"The condition has shape {tuple(values.shape)}; this model needs {len(self.variables)} columns: "
                 f"{', '.join(v.name for v in self.variables)}."
             )
-        return (self._logarithms(values.to(self.mean.dtype)) - self.mean) / self.deviation
+        scaled = (self._logarithms(values.to(self.mean.dtype)) - self.mean) / self.deviation
+        if not self.angular:
+            return scaled
+        angles = scaled[:, self.angular]
+        scaled[:, self.angular] = angles.cos()
+        return torch.cat([scaled, angles.sin()], dim=1)
 
     def _logarithms(self, values: Tensor) -> Tensor:
         if not self.logarithmic:
@@ -123,9 +130,11 @@ class TargetScaling(nn.Module):
     Args:
         variables: Target variables, at least one.
         truncate: Confine unbounded variables to a fixed range, as the paper does.
+        gaussianise: Then give each of them a standard normal distribution (see ``gaussianise``).
 
     Raises:
-        ConfigError: If there are no variables, or a bound or scale makes no sense.
+        ConfigError: If there are no variables, a bound or scale makes no sense, or the fixed range and the normal
+            distribution are both asked for.
 
     References:
         Generative Machine Learning for Detector Response Modeling with a Conditional Normalizing Flow, section 4.
@@ -139,10 +148,12 @@ class TargetScaling(nn.Module):
     cell_offsets: Tensor
     cell_weights: Tensor
 
-    def __init__(self, variables: Sequence[Variable], truncate: bool = False) -> None:
+    def __init__(self, variables: Sequence[Variable], truncate: bool = False, gaussianise: bool = False) -> None:
         super().__init__()
         if not variables:
             raise ConfigError("The model has no target; declare at least one variable under [target].")
+        if truncate and gaussianise:
+            raise ConfigError("Targets are confined to a fixed range or made normal, not both; choose one.")
         self.variables = tuple(variables)
         supports = [support_of(v, truncate) for v in self.variables]
         self.columns = {kind: [i for i, s in enumerate(supports) if s.kind is kind] for kind in Support}
@@ -162,6 +173,7 @@ class TargetScaling(nn.Module):
         offsets, weights = unit_cells(size, self.integers)
         self.register_buffer("cell_offsets", offsets, persistent=False)
         self.register_buffer("cell_weights", weights, persistent=False)
+        self.marginals = Gaussianisation(size) if gaussianise else None
         self._moments = Moments(size)
         self._largest = torch.zeros(size, dtype=torch.float64)
 
@@ -186,6 +198,10 @@ class TargetScaling(nn.Module):
         unbounded = self._unbound(centred[keep])[0]
         unbounded[:, self.truncated] = centred[keep][:, self.truncated]  # only to see whether they vary
         self._moments.update(unbounded, weight[keep])
+        if self.marginals is not None:
+            spread = (torch.arange(len(values))[:, None] * _GOLDEN) % 1
+            spread_out = self.dequantise(values, spread.expand(-1, len(self.integers)))
+            self.marginals.update(self._unbound(spread_out[keep])[0], weight[keep])
 
     def finish(self) -> None:
         """Store the statistics as buffers and begin anew.
@@ -205,6 +221,8 @@ class TargetScaling(nn.Module):
         self.high.copy_(high)
         self.mean.copy_(mean)
         self.deviation.copy_(deviation)
+        if self.marginals is not None:
+            self.marginals.finish(mean, deviation)
         self.prepared.fill_(True)
         self._moments = Moments(len(self.variables))
         self._largest = torch.zeros_like(self._largest)
@@ -271,10 +289,16 @@ class TargetScaling(nn.Module):
         """
         unbounded, log_slope = self._unbound(values)
         log_jacobian = log_slope - self.deviation.log().sum()
-        return (unbounded - self.mean) / self.deviation, log_jacobian
+        scaled = (unbounded - self.mean) / self.deviation
+        if self.marginals is None:
+            return scaled, log_jacobian
+        scaled, log_slope = self.marginals(scaled)
+        return scaled, log_jacobian + log_slope
 
     def inverse(self, scaled: Tensor) -> Tensor:
         """Return physical targets for scaled ones, both of shape ``(events, T)``, strictly inside the support."""
+        if self.marginals is not None:
+            scaled = self.marginals.inverse(scaled)
         unbounded = scaled * self.deviation + self.mean
         pieces = list(unbounded.unbind(1))
         for kind, columns in self.columns.items():

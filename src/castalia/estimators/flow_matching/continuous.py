@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import final
 
 import torch
 from torch import Tensor
 
+from castalia.estimators.flow_matching.paths import Path
 from castalia.estimators.flow_matching.solver import runge_kutta
 from castalia.estimators.flow_matching.velocity import VelocityNetwork
 from castalia.estimators.flows.chain import Block
 
 __all__ = ["ContinuousBlock"]
 
-_QUARTER = math.pi / 2
-
 
 @final
 class ContinuousBlock(Block):
     """Carries a standard normal distribution at time 0 to the targets at time 1 along ``dx/dt = v(x, t | c)``.
 
-    The velocity is learned by regression along the paths ``x(t) = cos(pi t / 2) noise + sin(pi t / 2) target`` between
-    independent pairs. These are the straight paths of optimal transport in coordinates that shrink with the width of
-    ``(1 - t) noise + t target``, by another clock. Where noise and target are both standard normal nothing has to move:
-    the velocity is zero, and one step solves the equation. Along straight paths it would narrow and widen again.
+    The velocity is learned by regression along paths between independent pairs of noise and target. By default these
+    are ``x(t) = cos(pi t / 2) noise + sin(pi t / 2) target``: the straight paths of optimal transport in coordinates
+    that shrink with the width of ``(1 - t) noise + t target``, by another clock. Where noise and target are both
+    standard normal nothing has to move: the velocity is zero, and one step solves the equation. Along straight paths it
+    would narrow and widen again.
 
     The density is that of the map from targets to noise in ``density_steps`` steps, with its exact Jacobian: normalised
     however few they are, which the usual integral of the divergence is not. Samples are drawn by ``sampling_steps``
@@ -37,6 +36,7 @@ class ContinuousBlock(Block):
         hidden: Widths of the hidden layers of the velocity's network.
         sampling_steps: Runge-Kutta steps, of four evaluations each, from noise to targets.
         density_steps: Runge-Kutta steps from targets to noise.
+        path: The path that the velocity is learned along.
 
     References:
         Lipman et al., Flow Matching for Generative Modeling (arXiv:2210.02747), section 3.2; Albergo and
@@ -46,9 +46,16 @@ class ContinuousBlock(Block):
     """
 
     def __init__(
-        self, variables: int, condition: int, hidden: Sequence[int], sampling_steps: int, density_steps: int
+        self,
+        variables: int,
+        condition: int,
+        hidden: Sequence[int],
+        sampling_steps: int,
+        density_steps: int,
+        path: Path = Path.TRIGONOMETRIC,
     ) -> None:
         super().__init__()
+        self.path = path
         self.sampling_steps, self.density_steps = sampling_steps, density_steps
         self.condition = condition
         self.velocity = VelocityNetwork(variables, condition, hidden)
@@ -86,8 +93,7 @@ class ContinuousBlock(Block):
         Returns:
             Shape ``(events,)``.
         """
-        cosine, sine = torch.cos(_QUARTER * time), torch.sin(_QUARTER * time)
-        place, along = cosine * noise + sine * target, _QUARTER * (cosine * target - sine * noise)
+        place, along = self.path.at(noise, target, time)
         velocity = self.velocity(place, time, self._given(condition))
         loss: Tensor = (velocity * (velocity - 2 * along)).sum(1)
         return loss

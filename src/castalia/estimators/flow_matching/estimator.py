@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import final
 
 import numpy as np
-import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -15,6 +13,7 @@ from castalia.data.strict import StrictModel
 from castalia.estimators.base import Batch, Losses, Objective
 from castalia.estimators.condition_encoding import require_condition
 from castalia.estimators.flow_matching.continuous import ContinuousBlock
+from castalia.estimators.flow_matching.losses import matching_losses
 from castalia.estimators.flows.chain import Chain
 from castalia.estimators.flows.conditional_affine import ConditionalAffine
 from castalia.estimators.flows.flow import NormalizingFlow
@@ -80,12 +79,7 @@ class FlowMatching(NormalizingFlow):
 
     def _loss(self, batch: Batch, rng: np.random.Generator) -> Losses:
         def scaled_losses(scaled: Tensor, condition: Tensor) -> Losses:
-            noise = torch.from_numpy(rng.standard_normal(tuple(scaled.shape), dtype=np.float32)).to(scaled)
-            time = torch.from_numpy(rng.random((len(scaled), 1), dtype=np.float32)).to(scaled)
             location_and_width, flow = self.chain.blocks
-            pulls, log_slope = location_and_width(scaled, condition)
-            normal = 0.5 * pulls.square().sum(1) - log_slope + 0.5 * math.log(2 * math.pi) * pulls.shape[1]
-            matching = flow.matching_loss(pulls.detach(), condition, noise, time)  # type: ignore[operator]
-            return Losses(normal + matching, {"location_and_width": normal, "velocity": matching})
+            return matching_losses(location_and_width, flow, scaled, condition, rng)  # type: ignore[arg-type]
 
         return self._losses(batch, rng, scaled_losses)

@@ -27,6 +27,7 @@ from castalia.estimators.flows.sigmoids import SigmoidMap
 from castalia.estimators.flows.triangular import TriangularLinear
 from castalia.estimators.flows.univariate import AffineMap, ChainedMap, SplineMap, UnivariateMap
 from castalia.estimators.scaling import TargetScaling
+from castalia.estimators.supported_losses import supported_losses
 from castalia.nn.activation import Activation
 
 __all__ = [
@@ -182,23 +183,13 @@ class NormalizingFlow(Estimator, Sampler, Density):
         self, batch: Batch, rng: np.random.Generator, scaled_losses: Callable[[Tensor, Tensor], Losses]
     ) -> Losses:
         """Return the losses of a batch in physical units from those of scaled targets and encoded conditions."""
-        self.targets.require_prepared()
         condition = self.conditions(batch.condition.flat)
-        target = self.targets.check_shape(batch.target.flat)
-        if self.targets.integers:
-            noise = rng.random((len(batch), len(self.targets.integers)), dtype=np.float32)
-            target = self.targets.dequantise(target, torch.from_numpy(noise))
-        inside = self.targets.inside(target)
-        # Events outside the support are no part of the model's density: they train nothing and are counted.
-        scaled, log_jacobian = self.targets(torch.where(inside[:, None], target, self.targets.neutral()))
-        losses = scaled_losses(scaled, condition)
-        total = losses.total - log_jacobian
-        if not self.targets.bounded:
-            return Losses(total, losses.terms)
-        kept = {name: torch.where(inside, values, torch.zeros_like(values)) for name, values in losses.terms.items()}
-        return Losses(
-            torch.where(inside, total, torch.zeros_like(total)), {**kept, "outside_support": (~inside).to(total)}
-        )
+
+        def physical(scaled: Tensor, log_jacobian: Tensor) -> Losses:
+            losses = scaled_losses(scaled, condition)
+            return Losses(losses.total - log_jacobian, losses.terms)
+
+        return supported_losses(self.targets, batch.target.flat, rng, physical)
 
 
 class LikelihoodFlow(NormalizingFlow):

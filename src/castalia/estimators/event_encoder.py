@@ -1,0 +1,143 @@
+"""From an event with lists of objects to one vector: scaled, embedded, and summed up by a transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Self, final
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from castalia.data.layout import Layout
+from castalia.data.strict import StrictModel
+from castalia.errors import DataError
+from castalia.estimators.base import Events, ObjectSet
+from castalia.estimators.condition_encoding import require_condition
+from castalia.estimators.scaling import ConditionScaling
+from castalia.nn.transformer import SetTransformer
+
+__all__ = ["EventEncoder", "EventEncoderConfig"]
+
+
+@final
+class EventEncoderConfig(StrictModel):
+    """Configuration of ``EventEncoder``.
+
+    Attributes:
+        width: Features of an object inside the transformer, and length of the event's vector.
+        heads: Attention heads; divides ``width``.
+        blocks: Transformer blocks.
+        expansion: Width of the hidden layer of each block, in units of ``width``.
+    """
+
+    width: int = Field(default=64, ge=1)
+    heads: int = Field(default=4, ge=1)
+    blocks: int = Field(default=2, ge=1)
+    expansion: int = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"heads = {self.heads} does not divide width = {self.width}; change one of them")
+        return self
+
+
+@final
+class EventEncoder(nn.Module):
+    """Encodes what was measured of an event as one vector, whatever the order and number of its objects.
+
+    A token of the event, which is the same for all, one of its flat variables and one of each object attend to one
+    another; the event's token comes out. Each list has a linear layer of its own, whose bias tells its objects from
+    those of others. The number of objects may exceed that of every training event.
+
+    Args:
+        layout: Flat condition variables and lists of objects; one of the two may be empty.
+        config: Configuration.
+
+    Attributes:
+        width: Length of the vector.
+
+    Raises:
+        ConfigError: If the layout has no condition at all.
+
+    References:
+        Shmakov et al., End-to-end latent variational diffusion models for inverse problems in high energy physics
+        (arXiv:2305.10399), the detector encoder.
+    """
+
+    def __init__(self, layout: Layout, config: EventEncoderConfig) -> None:
+        super().__init__()
+        require_condition((*layout.condition, *layout.condition_objects))
+        self.width = config.width
+        self.names = tuple(layout.condition_objects)
+        self.flat = ConditionScaling(layout.condition)
+        self.objects = nn.ModuleList(
+            ConditionScaling([replace(variable, name=f"{name}.{variable.name}") for variable in variables])
+            for name, variables in layout.condition_objects.items()
+        )
+        self.event_token = nn.Parameter(torch.randn(config.width) / config.width**0.5)
+        self.flat_token = nn.Linear(self.flat.width, config.width) if self.flat.width else None
+        self.object_tokens = nn.ModuleList(nn.Linear(scaling.width, config.width) for scaling in self.objects)  # type: ignore[arg-type]
+        self.transformer = SetTransformer(config.width, config.heads, config.blocks, config.expansion)
+
+    def update(self, events: Events, weight: Tensor) -> None:
+        """Take events into the statistics of the scalings; an object counts with its event's weight.
+
+        Args:
+            events: Conditions in physical units.
+            weight: Shape ``(events,)``.
+
+        Raises:
+            DataError: If a list is missing, or a value is not finite, or not positive where a logarithm is declared.
+        """
+        self.flat.update(events.flat, weight)
+        for scaling, one in zip(self.objects, self._lists(events.objects), strict=True):
+            scaling.update(one.values[one.mask], weight.repeat_interleave(one.mask.sum(1)))  # type: ignore[operator]
+
+    def finish(self) -> None:
+        """Store the statistics as buffers and begin anew.
+
+        Raises:
+            DataError: If a variable is constant, or no training event has an object in one of the lists.
+        """
+        if self.flat.variables:
+            self.flat.finish()
+        for scaling in self.objects:
+            scaling.finish()  # type: ignore[operator]
+
+    def forward(self, events: Events) -> Tensor:
+        """Encode events in physical units.
+
+        Returns:
+            Shape ``(events, width)``.
+
+        Raises:
+            DataError: If the events do not fit the layout.
+        """
+        scaled: Tensor = self.flat(events.flat)
+        count = len(events)
+        tokens = [self.event_token.expand(count, 1, -1)]
+        if self.flat_token is not None:
+            tokens.append(self.flat_token(scaled)[:, None])
+        masks = [torch.ones((count, len(tokens)), dtype=torch.bool, device=scaled.device)]
+        lists = self._lists(events.objects)
+        for scaling, layer, one in zip(self.objects, self.object_tokens, lists, strict=True):
+            used = one.mask.any(0)  # what is padding in every event costs nothing
+            mask, values = one.mask[:, used], one.values[:, used]
+            there = torch.where(mask[..., None], values, torch.ones_like(values))
+            tokens.append(layer(scaling(there.flatten(0, 1)).view(*mask.shape, scaling.width)))
+            masks.append(mask)
+        result: Tensor = self.transformer(torch.cat(tokens, dim=1), torch.cat(masks, dim=1))
+        return result
+
+    def _lists(self, objects: Mapping[str, ObjectSet]) -> list[ObjectSet]:
+        """Return the lists in the layout's order."""
+        missing = [name for name in self.names if name not in objects]
+        if missing:
+            raise DataError(
+                f"The condition has no list '{missing[0]}', which this model needs; its lists are "
+                f"{', '.join(self.names)}, the events have {', '.join(objects) or 'none'}."
+            )
+        return [objects[name] for name in self.names]

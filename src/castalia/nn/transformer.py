@@ -1,0 +1,98 @@
+"""Transformer blocks over sets: no order, any number of elements, and padding that changes nothing."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from castalia.nn.mlp import MLP
+
+__all__ = ["AttentionBlock", "SetTransformer"]
+
+
+@final
+class AttentionBlock(nn.Module):
+    """Self-attention and a network on each element, both with a normalisation before and added to what there was.
+
+    Args:
+        width: Features of an element; a multiple of ``heads``.
+        heads: Number of attention heads.
+        expansion: Width of the network's hidden layer, in widths of an element.
+
+    References:
+        Vaswani et al., Attention is all you need (arXiv:1706.03762), section 3.2; Xiong et al., On layer
+        normalization in the transformer architecture (arXiv:2002.04745), the pre-norm order.
+    """
+
+    def __init__(self, width: int, heads: int, expansion: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before_attention = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width)
+        # A bias of the keys adds the same to all scores of a query, which the softmax does not see.
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width)
+        self.together = nn.Linear(width, width)
+        self.before_network = nn.LayerNorm(width)
+        self.network = MLP(width, width, (expansion * width,), activation="silu")
+
+    def forward(self, elements: Tensor, mask: Tensor, wanted: int | None = None) -> Tensor:
+        """Let elements attend to all that exist.
+
+        Args:
+            elements: Shape ``(sets, N, width)``.
+            mask: True where an element exists, shape ``(sets, N)``; at least one in every set.
+            wanted: Compute the first elements only, which then attend to all; ``None`` for all.
+
+        Returns:
+            Shape ``(sets, wanted or N, width)``; meaningless where ``mask`` is false.
+        """
+        normal = self.before_attention(elements)
+        own = elements[:, :wanted]
+        query = self._by_head(self.query(normal[:, :wanted]))
+        key, value = self._by_head(self.key(normal)), self._by_head(self.value(normal))
+        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
+        own = own + self.together(attended.transpose(1, 2).flatten(2))
+        result: Tensor = own + self.network(self.before_network(own))
+        return result
+
+    def _by_head(self, values: Tensor) -> Tensor:
+        sets, elements, width = values.shape
+        return values.view(sets, elements, self.heads, width // self.heads).transpose(1, 2)
+
+
+@final
+class SetTransformer(nn.Module):
+    """Attention blocks after which the first element stands for the whole set.
+
+    The last block computes that element only. What comes out does not depend on the order of the others.
+
+    Args:
+        width: Features of an element; a multiple of ``heads``.
+        heads: Number of attention heads.
+        blocks: Number of blocks, at least 1.
+        expansion: Width of each block's hidden layer, in widths of an element.
+    """
+
+    def __init__(self, width: int, heads: int, blocks: int, expansion: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(AttentionBlock(width, heads, expansion) for _ in range(blocks))
+        self.normal = nn.LayerNorm(width)
+
+    def forward(self, elements: Tensor, mask: Tensor) -> Tensor:
+        """Sum up each set.
+
+        Args:
+            elements: Shape ``(sets, N, width)``; finite everywhere, whatever stands where ``mask`` is false.
+            mask: True where an element exists, shape ``(sets, N)``; the first one always does.
+
+        Returns:
+            Shape ``(sets, width)``, of mean zero and variance one over the features of each set but for a learned
+            factor and offset.
+        """
+        for block in self.blocks[:-1]:
+            elements = block(elements, mask)
+        result: Tensor = self.normal(self.blocks[-1](elements, mask, wanted=1)[:, 0])
+        return result
