@@ -1,0 +1,1 @@
+"""The unfold application: truth-level distributions from detector-level events."""
