@@ -1,0 +1,68 @@
+"""An unfolded measurement as a function: the weight that any simulated event should have, by its truth alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from castalia.apps.unfold.density_ratio import DensityRatio, load_ratio
+from castalia.errors import ModelError
+from castalia.metrics.arrays import as_columns
+
+__all__ = ["TruthWeights", "load_truth_weights"]
+
+
+@final
+@dataclass(frozen=True)
+class TruthWeights:
+    """Factors on the weights of simulated events that turn the simulation into what was unfolded.
+
+    They hold for every sample of the process and truth definition that was unfolded, also for one that never met a
+    detector, as long as its events fill the same phase space.
+
+    Attributes:
+        members: The ratios of an ensemble, one or more.
+    """
+
+    members: tuple[DensityRatio, ...]
+
+    def __call__(self, truth: ArrayLike) -> NDArray[np.float64]:
+        """Return the mean factor of the members.
+
+        Args:
+            truth: Truth columns, shape ``(events, columns)``.
+
+        Returns:
+            Positive, shape ``(events,)``.
+        """
+        return np.asarray(self.by_member(truth).mean(axis=0))
+
+    def by_member(self, truth: ArrayLike) -> NDArray[np.float64]:
+        """Return the factor of each member, shape ``(members, events)``; arguments as for a call."""
+        table = as_columns(truth, "the truth")
+        return np.stack([member(table) for member in self.members])
+
+    def save(self, folder: Path) -> None:
+        """Save as safetensors and JSON, one folder a member.
+
+        Raises:
+            MachineError: If the disk refuses.
+        """
+        for number, member in enumerate(self.members):
+            member.save(folder / f"member-{number:02d}")
+
+
+def load_truth_weights(folder: Path) -> TruthWeights:
+    """Load what ``TruthWeights.save`` wrote.
+
+    Raises:
+        ModelError: If there is nothing, or a member is damaged.
+    """
+    found = sorted(folder.glob("member-*"))
+    if not found:
+        raise ModelError(f"{folder}: has no members of a truth reweighting; give the folder that one was saved to.")
+    return TruthWeights(tuple(load_ratio(one) for one in found))
