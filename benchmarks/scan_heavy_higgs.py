@@ -6,7 +6,7 @@ pseudo-experiments by ``castalia scan coverage`` draw fresh simulation at three 
 two observables from the same simulation, the best of a listed set; and other minimisers of the same likelihood.
 
 The samples are made first (``scan_heavy_higgs_data.py``). Where a pool is too small for the full numbers of events,
-both shrink by the same factor until an experiment takes no more than a sixth of a pool; what two experiments then have
+both shrink by the same factor until an experiment takes no more than a fifth of a pool; what two experiments then have
 in common, and what that does to a coverage, is in the result. That the lowest minimum is found, of 500 data sets, is
 the claim of ``scan_analytic.py``; here it is looked for in some. Finished parts are kept.
 """

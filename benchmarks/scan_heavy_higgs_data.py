@@ -89,9 +89,9 @@ def _samples(folder: str, signal: int, background: int, point: int, pool: int, w
     )
 
 
-# One pair in eight is selected. The pool holds 150,000, of which a data set of 20,000 takes two fifteenths; a density
-# learned from fewer events than are fitted is too coarse for any interval, hence a million for training.
-FULL = _samples("", 300_000, 1_000_000, 100_000, 1_200_000, 25_000, first=101)
+# One pair in eight is selected. The pool holds 104,000, of which a data set of 20,000 takes a fifth; a density learned
+# from fewer events than are fitted is too coarse for any interval, hence a million for training.
+FULL = _samples("", 300_000, 1_000_000, 100_000, 800_000, 25_000, first=101)
 QUICK = _samples("quick", 14_000, 12_000, 4_000, 7_000, 1_200, first=201)
 
 

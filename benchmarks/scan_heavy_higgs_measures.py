@@ -49,7 +49,7 @@ last two.
 
 # No more than the energy of the collision: as good as a logarithm. Without, 0.05 nat per signal event are lost.
 _BOUNDS = "bounds = [0.0, 13000.0]"
-_LARGEST_SHARE = 1.0 / 6.0  # of a pool that one experiment may take
+_LARGEST_SHARE = 1.0 / 5.0  # of a pool that one experiment may take
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Pools:
 
 
 def plan_for(signal: int, background: int, wanted: tuple[float, float]) -> Plan:
-    """Return the numbers of events wanted, or as large a share of both that no experiment takes a sixth of a pool.
+    """Return the numbers of events wanted, or as large a share of both that no experiment takes more than a fifth.
 
     Args:
         signal: Signal events in their pool.
