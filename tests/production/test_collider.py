@@ -73,6 +73,10 @@ def test_every_event_is_there_with_its_truth(parquet):
     assert 0 < summary["semileptonic"] == table["semileptonic"].sum() < EVENTS
     assert ak.all(ak.num(table["particle_pt"])[~table["semileptonic"]] > 5)
     assert np.isfinite(table["m_total"]).sum() >= summary["semileptonic"]
+    assert not table["parton_complete"].any(), "there is no top quark"
+    assert np.isnan(table["parton_b_lep_pt"]).all()
+    fakes, missed = table["semileptonic"] & ~table["fiducial"], table["fiducial"] & ~table["semileptonic"]
+    assert 0 < fakes.sum() < missed.sum() < table["fiducial"].sum()
     # Points of 40 events: two in a unit of 60, one in the last.
     assert len(np.unique(table["theta_m_H"])) == 5
     assert (table["theta_m_H"] > table["theta_m_Hpm"] + 85.0).all()

@@ -179,7 +179,7 @@ def semileptonic_observables(
 def _event_arrays(
     lepton: ArrayLike, missing: ArrayLike, jets: ArrayLike, tagged: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Check the shapes and make room for four jets, so that those of a decay can be looked for where there are fewer."""
+    """Check the shapes and make room for four jets, so that a decay can be looked for where there are fewer."""
     lepton, missing = np.asarray(lepton, dtype=np.float64), np.asarray(missing, dtype=np.float64)
     jets, tagged = np.asarray(jets, dtype=np.float64), np.asarray(tagged, dtype=np.bool_)
     events = len(jets)

@@ -15,6 +15,7 @@ from castalia.detectors.observables import SEMILEPTONIC_COLUMNS, semileptonic_co
 from castalia.detectors.parametric.card import Card, load_card
 from castalia.detectors.parametric.columns import RECONSTRUCTED_COLUMNS
 from castalia.detectors.parametric.reconstruct import reconstruct
+from castalia.detectors.truth_leaves import TRUTH_LEAF_COLUMNS, particle_level_columns, parton_columns
 from castalia.errors import ConfigError
 from castalia.processes.collider import POINT_EVENTS, collider_blocks
 from castalia.processes.hard import TUNES, HardProcess, find_hard_process
@@ -25,6 +26,7 @@ from castalia.production.units import Produced, Task, Unit
 __all__ = [
     "BLOCK_EVENTS",
     "EVENT_COLUMNS",
+    "RECONSTRUCTION_COLUMNS",
     "ColliderRequest",
     "ColliderTask",
     "detector_settings",
@@ -44,6 +46,9 @@ EVENT_COLUMNS: Final[tuple[ColumnSpec, ...]] = (
     ColumnSpec(name="process", dtype="int32"),
 )
 """What every event has, whatever made it."""
+
+RECONSTRUCTION_COLUMNS: Final = (*RECONSTRUCTED_COLUMNS, *SEMILEPTONIC_COLUMNS, *TRUTH_LEAF_COLUMNS)
+"""What ``reconstructed`` adds to it: what is seen, the truth, observables, the decay products of top quarks."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +90,9 @@ class ColliderTask(Task):
 
     @property
     def schema(self) -> Schema:
-        """Columns of the file: the event, its point, what was reconstructed, the truth, the observables."""
+        """Columns of the file: the event, its point, what was reconstructed, the truth, what is formed of both."""
         theta = (ColumnSpec(name=f"theta_{one.name}", role="parameter") for one in self.process.parameters)
-        return Schema(columns=(*EVENT_COLUMNS, *theta, *RECONSTRUCTED_COLUMNS, *SEMILEPTONIC_COLUMNS))
+        return Schema(columns=(*EVENT_COLUMNS, *theta, *RECONSTRUCTION_COLUMNS))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -164,7 +169,7 @@ def detector_settings(card: Card) -> dict[str, Any]:
 
 
 def reconstructed(truth: Iterable[Table], card: Card, seed: int, unit: str) -> Iterator[Produced]:
-    """Yield what the detector makes of truth events, with the observables, in blocks of ``BLOCK_EVENTS``.
+    """Yield what the detector makes of truth events, with what is formed of it, in blocks of ``BLOCK_EVENTS``.
 
     Args:
         truth: Tables of truth events, of any length: which events share a block depends on their order only.
@@ -174,7 +179,9 @@ def reconstructed(truth: Iterable[Table], card: Card, seed: int, unit: str) -> I
     """
     for number, block in enumerate(_blocks(truth)):
         events = reconstruct(block, card, seed, f"{unit} {number}")
-        events = events.with_columns(semileptonic_columns(events))
+        events = events.with_columns(
+            {**semileptonic_columns(events), **parton_columns(events), **particle_level_columns(events)}
+        )
         passed = {name: int(events[name].sum()) for name in ("selected", "semileptonic")}
         yield Produced(events, {"generated": len(events), **passed})
 

@@ -15,11 +15,15 @@ from castalia.data.readers.particles import read_particles
 from castalia.data.schema import Schema
 from castalia.data.sidecar import input_sha256
 from castalia.data.table import Table
-from castalia.detectors.observables import SEMILEPTONIC_COLUMNS
 from castalia.detectors.parametric.card import Card, load_card
-from castalia.detectors.parametric.columns import RECONSTRUCTED_COLUMNS
 from castalia.errors import ConfigError
-from castalia.production.collider import BLOCK_EVENTS, EVENT_COLUMNS, detector_settings, reconstructed
+from castalia.production.collider import (
+    BLOCK_EVENTS,
+    EVENT_COLUMNS,
+    RECONSTRUCTION_COLUMNS,
+    detector_settings,
+    reconstructed,
+)
 from castalia.production.generation import generate_file, row_bytes
 from castalia.production.units import Produced, Task, Unit, plan_units
 
@@ -49,8 +53,8 @@ class DetectorTask(Task):
 
     @property
     def schema(self) -> Schema:
-        """Columns of the file: the event, what was reconstructed, the truth, the observables."""
-        return Schema(columns=(*EVENT_COLUMNS, *RECONSTRUCTED_COLUMNS, *SEMILEPTONIC_COLUMNS))
+        """Columns of the file: the event, what was reconstructed, the truth, what is formed of both."""
+        return Schema(columns=(*EVENT_COLUMNS, *RECONSTRUCTION_COLUMNS))
 
     def run(self, unit: Unit) -> Iterator[Produced]:
         """Yield the file's events; ``luminosityBlock`` counts the files from 1 and ``event`` the events in each."""

@@ -83,6 +83,14 @@ class Objects:
             return position
         return np.where(position < 0, -1, position - self.starts[self.event[position]])
 
+    def padded(self, name: str, length: int, filling: float = np.nan) -> NDArray[np.float64]:
+        """Return one column as an array of shape ``(rows, length)``, ``filling`` beyond an event's last object."""
+        place = np.arange(len(self)) - self.starts[self.event]
+        kept = place < length
+        values = np.full((self.rows, length), filling)
+        values[self.event[kept], place[kept]] = self[name][kept]
+        return values
+
     def to_columns(self, prefix: str, names: Sequence[str]) -> dict[str, Any]:
         """Return the columns ``names`` as jagged columns ``prefix_name`` of a table."""
         counts = self.counts
