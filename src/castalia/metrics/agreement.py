@@ -34,10 +34,10 @@ def quantile_chi2(
         other_weights: Weights of the other sample.
 
     Returns:
-        Chi-squared and its degrees of freedom, one less than there are bins.
+        Chi-squared and its degrees of freedom, one less than there are bins with events.
 
     Raises:
-        DataError: If values or weights do not fit, or fewer than two bins are left.
+        DataError: If values or weights do not fit, or fewer than two bins have events.
 
     References:
         Gagunashvili, Chi-square tests for comparing weighted histograms, Nucl. Instrum. Meth. A 614 (2010) 287.
@@ -47,10 +47,8 @@ def quantile_chi2(
         (first, as_weights(weights, len(first), "the first sample")),
         (second, as_weights(other_weights, len(second), "the second sample")),
     )
-    inner = np.unique(np.quantile(first, np.linspace(0.0, 1.0, bins + 1)[1:-1]))
+    inner = np.unique(np.quantile(first, np.linspace(0.0, 1.0, bins + 1)[1:-1], method="higher"))
     count = len(inner) + 1
-    if count < 2:
-        raise DataError(f"{bins} bins are too few to compare two samples; ask for at least 2.")
     shares, covariance = [], np.zeros((count, count))
     for column, weight in pairs:
         place = np.searchsorted(inner, column, side="right")
@@ -60,6 +58,9 @@ def quantile_chi2(
         covariance += np.diag(squares) - np.outer(squares, share) - np.outer(share, squares)
         covariance += np.outer(share, share) * squares.sum()
         shares.append(share)
-    # The shares sum up to one, so that the last bin says nothing new.
-    difference = (shares[0] - shares[1])[:-1]
-    return float(difference @ np.linalg.pinv(covariance[:-1, :-1], hermitian=True) @ difference), count - 1
+    filled = np.flatnonzero(np.diag(covariance) > 0.0)
+    if len(filled) < 2:
+        raise DataError(f"of {bins} bins only one is filled, which compares nothing; ask for 2 or more of a variable.")
+    kept = filled[:-1]  # the shares sum up to one, so that the last bin says nothing new
+    difference = (shares[0] - shares[1])[kept]
+    return float(difference @ np.linalg.solve(covariance[np.ix_(kept, kept)], difference)), len(kept)

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from castalia.errors import DataError
 from castalia.metrics.arrays import as_column, as_columns
 
-__all__ = ["Spectrum", "binned", "checked_edges", "spread_covariance", "variation_covariance"]
+__all__ = ["Spectrum", "bin_places", "binned", "checked_edges", "spread_covariance", "variation_covariance"]
 
 Array = NDArray[np.float64]
 
@@ -54,6 +54,18 @@ def checked_edges(edges: ArrayLike) -> Array:
     return checked
 
 
+def bin_places(values: Array, edges: Array) -> NDArray[np.int64]:
+    """Return the bin of each value, -1 outside; the last edge belongs to the last bin, as in numpy.
+
+    Args:
+        values: Shape ``(events,)``; NaN is in no bin.
+        edges: Increasing edges, shape ``(bins + 1,)``.
+    """
+    places = np.searchsorted(edges, values, side="right") - 1
+    places[values == edges[-1]] = len(edges) - 2
+    return np.where(places < len(edges) - 1, places, -1)
+
+
 def binned(values: ArrayLike, shares: ArrayLike, edges: ArrayLike) -> tuple[Array, Array]:
     """Fill a histogram with events that may lie in several bins at once, such as draws of a posterior.
 
@@ -80,9 +92,8 @@ def binned(values: ArrayLike, shares: ArrayLike, edges: ArrayLike) -> tuple[Arra
     if weights.shape != table.shape:
         raise DataError(f"a quantity of shape {table.shape} has weights of shape {weights.shape}; give one each.")
     events, draws = table.shape
-    bins = np.searchsorted(limits, table.ravel(), side="right") - 1
-    bins[table.ravel() == limits[-1]] = len(limits) - 2  # the last edge belongs to the last bin, as in numpy
-    inside = (bins >= 0) & (bins < len(limits) - 1)
+    bins = bin_places(table.ravel(), limits)
+    inside = bins >= 0
     rows = np.repeat(np.arange(events), draws)
     filled = csr_matrix(
         (weights.ravel()[inside], (rows[inside], bins[inside])), shape=(events, len(limits) - 1)

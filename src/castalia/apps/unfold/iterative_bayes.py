@@ -15,59 +15,25 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from castalia.apps.unfold.binning import Binning
 from castalia.apps.unfold.events import MeasuredEvents, SimulatedEvents
 from castalia.errors import DataError
-from castalia.metrics.spectrum import checked_edges, spread_covariance
+from castalia.metrics.spectrum import spread_covariance
 
-__all__ = ["Binning", "IterativeBayesResult", "binning", "iterative_bayes"]
+__all__ = ["IterativeBayesResult", "iterative_bayes"]
 
 logger = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_LARGEST_NEGATIVE = 0.001
+"""Largest negative part of a histogram, in bins with a few events of both signs; what is below it counts as zero."""
+
 _LARGEST_LOST = 0.001
 """Largest part of the simulated truth in bins without a selected event: stray events in the tails."""
-
-
-@final
-@dataclass(frozen=True)
-class Binning:
-    """Bin edges of every column; bins of several columns are numbered with the last column fastest.
-
-    Attributes:
-        edges: Edges of each column, in its unit.
-    """
-
-    edges: tuple[Array, ...]
-
-    @property
-    def bins(self) -> int:
-        """Number of bins in all."""
-        return int(np.prod([len(one) - 1 for one in self.edges]))
-
-    def place(self, values: Array, present: NDArray[np.bool_] | None = None) -> Integers:
-        """Return the bin of each event, -1 where it is in none.
-
-        Args:
-            values: Shape ``(events, columns)``.
-            present: Which events count, shape ``(events,)``; all by default.
-
-        Raises:
-            DataError: If there is another number of columns.
-        """
-        if values.shape[1] != len(self.edges):
-            raise DataError(f"{values.shape[1]} columns for bin edges of {len(self.edges)}; give edges for each.")
-        number = np.zeros(len(values), dtype=np.int64)
-        outside = np.zeros(len(values), dtype=np.bool_) if present is None else ~present
-        for column, edges in zip(values.T, self.edges, strict=True):
-            place = np.searchsorted(edges, column, side="right") - 1
-            place[column == edges[-1]] = len(edges) - 2  # the last edge belongs to the last bin, as in numpy
-            outside = outside | (place < 0) | (place > len(edges) - 2)
-            number = number * (len(edges) - 1) + place
-        return np.where(outside, -1, number)
 
 
 @final
@@ -142,16 +108,20 @@ class _Counts:
     truth: Array
     fakes: Array
 
+    def floored(self) -> _Counts:
+        """Return the counts with nothing below zero."""
+        return _Counts(*(np.maximum(sums, 0.0) for sums in vars(self).values()))
+
     @property
     def response(self) -> Array:
         """Probability of a detector bin for events of a truth bin, shape of ``migration``."""
-        return _ratio(np.maximum(self.migration, 0.0), self.truth)
+        return _ratio(self.migration, self.truth)
 
     @property
     def purity(self) -> Array:
         """Fraction of a detector bin's simulated events that are no fakes, shape ``(detector bins,)``."""
         matched = self.migration.sum(axis=1)
-        return np.clip(_ratio(matched, matched + self.fakes), 0.0, 1.0)
+        return _ratio(matched, matched + self.fakes)
 
     def refolded(self, contents: Array) -> Array:
         """Return what truth contents are expected to look like at detector level, shape ``(detector bins,)``."""
@@ -190,17 +160,6 @@ class _Places:
         )
 
 
-def binning(*edges: ArrayLike) -> Binning:
-    """Check the edges of each column and put them together.
-
-    Raises:
-        DataError: If edges do not increase, or none are given.
-    """
-    if not edges:
-        raise DataError("no bin edges; give those of one column or more.")
-    return Binning(tuple(checked_edges(one) for one in edges))
-
-
 def iterative_bayes(
     simulation: SimulatedEvents,
     data: MeasuredEvents,
@@ -228,8 +187,8 @@ def iterative_bayes(
         background: Events expected in the data that are not in the simulation.
 
     Raises:
-        DataError: If a histogram has a negative bin, no data are left beside the background, or truth bins with
-            more than 0.1 % of the simulated events are never selected.
+        DataError: If more than 0.1 % of a histogram is negative, no data are left beside the background, or truth bins
+            with more than 0.1 % of the simulated events are never selected.
 
     References:
         D'Agostini, A multidimensional unfolding method based on Bayes' theorem, Nucl. Instrum. Meth. A 362 (1995) 487.
@@ -246,13 +205,14 @@ def iterative_bayes(
         detector.place(expected.detector),
         (detector.bins, truth.bins),
     )
-    nominal = places.counts(*weights)
-    _check(nominal)
+    counts = places.counts(*weights)
+    _check(counts)
+    nominal = counts.floored()
     contents = _unfold(nominal, iterations)
     repeated = np.empty((replicas, iterations + 1, truth.bins))
     for number in range(replicas):
         again = places.counts(*(one * rng.poisson(1.0, len(one)) for one in weights))
-        repeated[number] = _unfold(again, iterations)
+        repeated[number] = _unfold(again.floored(), iterations)
     refolded = np.stack([nominal.refolded(one) for one in contents])
     squares = places.counts(*(np.square(one) for one in weights))
     chi2 = [_chi2(nominal, squares, *pair) for pair in zip(contents, refolded, strict=True)]
@@ -270,12 +230,12 @@ def _ratio(above: Array, below: Array) -> Array:
 
 
 def _check(counts: _Counts) -> None:
-    for name in ("data", "background", "migration", "truth", "fakes"):
-        negative = int((getattr(counts, name) < 0.0).sum())
-        if negative:
+    for name, sums in vars(counts).items():
+        negative = -float(sums[sums < 0.0].sum())
+        if negative > _LARGEST_NEGATIVE * abs(float(sums.sum())):
             raise DataError(
-                f"{negative} bins of the {name} histogram have a negative sum of weights; take wider bins, or weights "
-                "of one sign by castalia.apps.unfold.background.positive_weights."
+                f"{int((sums < 0.0).sum())} bins of the {name} histogram have negative sums of weights, {negative:g} "
+                "in all; take wider bins, or weights of one sign by castalia.apps.unfold.background.positive_weights."
             )
     if counts.data.sum() <= counts.background.sum():
         raise DataError(

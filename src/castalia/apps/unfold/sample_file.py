@@ -114,7 +114,11 @@ def read_unfolded(path: Path) -> UnfoldedSample:
 
     def take(name: str, width: int) -> Any:
         """Return a column as one row of ``width`` draws an event, or ``None`` where the file has none of it."""
-        return None if name not in columns else columns[name].reshape(-1, width)
+        if name not in columns:
+            return None
+        if columns[name].size != sidecar.file.entries * width:
+            raise DataError(f"{path}: column '{name}' has not {width} draws, as its sidecar says; make the file again.")
+        return columns[name].reshape(-1, width)
 
     def values(prefix: str) -> Array | None:
         draws = [take(prefix + name, record.draws) for name in record.columns]

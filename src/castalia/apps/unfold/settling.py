@@ -14,8 +14,9 @@ __all__ = ["SETTLED", "moment_change", "settled_at"]
 
 Array = NDArray[np.float64]
 
-SETTLED = 1.0
-"""Change from one pass to the next, in standard errors, below which another one is not worth its noise."""
+SETTLED = 0.5
+"""Change from one pass to the next, in standard errors, below which another one is not worth its noise. Changes shrink
+by a factor of about two from pass to pass, so that what is left of the bias is about as large as the last change."""
 
 
 def moment_change(before: tuple[Array, Array], after: tuple[Array, Array], events: float) -> float:

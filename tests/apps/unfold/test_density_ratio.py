@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+from unfolding_toys import layout, toy
+
+from castalia.apps.unfold.density_ratio import RatioConfig, fit_ratio, load_ratio
+from castalia.errors import DataError, ModelError
+from castalia.estimators.storage import save_model
+from castalia.rng import Stream
+from castalia.training.config import TrainingConfig
+
+EVENTS = 20_000
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    one = toy(1, EVENTS)
+    samples = (one.data.detector, one.data.weights), (one.simulation.detector, 0.5 * one.simulation.weights)
+    return one, samples, fit_ratio(*samples, one.layout.condition, RatioConfig(), seed=1)
+
+
+def exact(one, x):
+    """Log-ratio of the normal densities of data and simulation at detector level."""
+    data, simulation = (one.known.detector.detected(n) for n in (one.known.true, one.known.simulated))
+
+    def log_density(normal):
+        variance = normal.covariance[0, 0]
+        return -0.5 * ((x[:, 0] - normal.mean[0]) ** 2 / variance + np.log(variance))
+
+    return log_density(data) - log_density(simulation)
+
+
+@pytest.mark.statistical
+def test_the_ratio_is_that_of_the_densities(fitted):
+    one, _, found = fitted
+    x = one.simulation.detector
+    error = np.log(found.ratio(x) / 2.0) - exact(one, x)
+    # A smooth ratio with about five effective parameters, from 16,000 events of each kind.
+    assert np.sqrt(np.mean(error**2)) < 5 * np.sqrt(2 * 5 / 16_000)
+    assert np.std(exact(one, x)) > 5 * np.sqrt(2 * 5 / 16_000)  # control: a ratio of one
+    held_out = np.mean(np.log(2.0) - np.logaddexp(0.0, -exact(one, one.data.detector)))
+    other = np.mean(np.log(2.0) - np.logaddexp(0.0, exact(one, x)))
+    assert found.divergence == pytest.approx(0.5 * (held_out + other), abs=5 * found.divergence_error)
+    assert found.divergence > 5 * found.divergence_error
+
+
+def test_its_normalisation_can_be_set(fitted):
+    _, samples, found = fitted
+    scaled = found.ratio.scaled(*samples[1], 12_345.0)
+    assert samples[1][1] @ scaled(samples[1][0]) == pytest.approx(12_345.0, rel=1e-12)
+
+
+@pytest.mark.statistical
+def test_shuffled_labels_teach_nothing(fitted):
+    one, samples, found = fitted
+    features = np.concatenate([samples[0][0], samples[1][0]])
+    shuffled = features[Stream(2, "labels").at().permutation(2 * EVENTS)]
+    ones = np.ones(EVENTS)
+    blind = fit_ratio((shuffled[:EVENTS], ones), (shuffled[EVENTS:], ones), one.layout.condition, RatioConfig(), seed=1)
+    assert abs(blind.divergence) < 5 * found.divergence_error
+    assert np.std(np.log(blind.ratio(features))) < 5 * np.sqrt(2 * 5 / 16_000)
+
+
+def test_a_bound_holds(fitted):
+    one, samples, _ = fitted
+    bounded = fit_ratio(*samples, one.layout.condition, RatioConfig(largest=1.2), seed=1).ratio
+    values = bounded(one.simulation.detector) / bounded.scale
+    assert values.max() == pytest.approx(1.2)
+    assert values.min() == pytest.approx(1 / 1.2)
+    assert bounded.at_bound(one.simulation.detector) == pytest.approx(np.mean(values > 1.1999))
+
+
+def test_a_warm_start_goes_on_from_what_was_learned(fitted):
+    one, samples, found = fitted
+    short = RatioConfig(
+        training=TrainingConfig(epochs=1, batch_size=8192, learning_rate=1e-5, final_learning_rate=1e-6)
+    )
+    cold = fit_ratio(*samples, one.layout.condition, short, seed=1)
+    warm = fit_ratio(*samples, one.layout.condition, short, seed=1, start=found.ratio)
+    assert warm.divergence == pytest.approx(found.divergence, abs=found.divergence_error / 5)
+    assert cold.divergence < found.divergence / 2
+
+
+def test_it_is_reproducible_and_depends_on_the_seed(fitted):
+    one, samples, found = fitted
+    x = one.simulation.detector[:50]
+    again, other = (fit_ratio(*samples, one.layout.condition, RatioConfig(), seed=s).ratio for s in (1, 2))
+    assert np.array_equal(again(x), found.ratio(x))
+    assert not np.array_equal(other(x), found.ratio(x))
+
+
+def test_saving_changes_no_number_and_damage_is_found(fitted, tmp_path):
+    one, _, found = fitted
+    x = one.simulation.detector
+    found.ratio.save(tmp_path / "ratio")
+    assert np.array_equal(load_ratio(tmp_path / "ratio")(x), found.ratio(x))
+    save_model(tmp_path / "other", found.ratio.model, found.ratio.model.layout)
+    with pytest.raises(ModelError, match="not that of a reweighting"):
+        load_ratio(tmp_path / "other")
+    numbers = tmp_path / "ratio" / "model.safetensors"
+    content = bytearray(numbers.read_bytes())
+    content[-1] ^= 1
+    numbers.write_bytes(bytes(content))
+    with pytest.raises(ModelError, match="does not match the hash"):
+        load_ratio(tmp_path / "ratio")
+
+
+def test_negative_weights_are_refused():
+    one = toy(1, 1_000)
+    weights = np.where(np.arange(1_000) % 5, 1.0, -1.0)
+    with pytest.raises(DataError, match="200 of 1000 events of the numerator"):
+        fit_ratio(
+            (one.data.detector, weights), (one.data.detector, np.ones(1_000)), layout(1).condition, RatioConfig(), 1
+        )
