@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from castalia.errors import DataError
-from castalia.metrics.auc import auc
+from castalia.metrics.auc import auc, cross_validated_auc
 from castalia.rng import Stream
 
 
@@ -54,3 +54,23 @@ def test_significance() -> None:
     equal = auc(rng.normal(size=3000), rng.normal(size=3000))
     assert abs(equal.significance) < 5.0
     assert auc(rng.normal(size=3000), rng.normal(size=3000) + 0.3).significance > 5.0
+
+
+def test_cross_validation_averages_folds_that_keep_an_event_together() -> None:
+    rng = Stream(3, "test folds").at()
+    scores, fold = rng.normal(size=400) + np.repeat([0.0, 0.7], 200), np.arange(200) % 4
+    seen: list[np.ndarray] = []
+
+    def score(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        assert not np.any(train & test)
+        assert np.array_equal(test[:200], test[200:]), "row i of both samples is in one fold"
+        seen.append(test)
+        # Other classifiers have other scales: areas are averaged, not scores.
+        return 10.0 ** len(seen) * scores[test]
+
+    found = cross_validated_auc(fold, score, overlap=1.5)
+    assert np.sum(seen, axis=0).tolist() == [1] * 400
+    alone = [auc(scores[:200][fold == i], scores[200:][fold == i], paired=True) for i in range(4)]
+    assert found.value == pytest.approx(np.mean([one.value for one in alone]))
+    assert found.error == pytest.approx(1.5 * np.sqrt(np.sum([one.error**2 for one in alone])) / 4)
+    assert found.events == 200

@@ -14,6 +14,7 @@ from castalia.metrics.coverage import (
     coverage_of,
     covered_by_errors,
     expected_overlap,
+    median_error,
     pool_error,
     summarise_pulls,
     wilks_threshold,
@@ -135,3 +136,16 @@ def test_experiments_without_an_interval_do_not_cover():
 def test_too_few_experiments_are_refused():
     with pytest.raises(DataError, match="two pseudo-experiments"):
         summarise_pulls([1.0])
+
+
+@pytest.mark.statistical
+def test_the_error_of_a_median_is_its_scatter():
+    trials, events = 400, 1_000
+    samples = np.square(Stream(5, "test medians").at().standard_normal((trials, events)))
+    scatter = np.median(samples, axis=1).std(ddof=1)
+    stated = np.mean([median_error(sample) for sample in samples])
+    assert stated == pytest.approx(scatter, rel=5.0 / math.sqrt(2.0 * trials))
+    # Negative control: that of a normal distribution of the same width is another.
+    normal_error = samples.std() * math.sqrt(math.pi / (2.0 * events))
+    assert normal_error != pytest.approx(scatter, rel=5.0 / math.sqrt(2.0 * trials))
+    assert math.isnan(median_error([1.0, 2.0]))

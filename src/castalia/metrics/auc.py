@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,9 @@ from scipy.stats import rankdata
 
 from castalia.errors import DataError
 
-__all__ = ["AucEstimate", "auc"]
+__all__ = ["AucEstimate", "auc", "cross_validated_auc", "placements"]
+
+Rows = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -79,3 +82,28 @@ def placements(
     above = (ranks[:size] - rankdata(generated)) / len(true)
     below = 1.0 - (ranks[size:] - rankdata(true)) / size
     return above, below
+
+
+def cross_validated_auc(
+    fold: NDArray[np.int64], score: Callable[[Rows, Rows], NDArray[np.float64]], overlap: float
+) -> AucEstimate:
+    """Average the areas of classifiers, each tested on the fold that it was not trained on.
+
+    Args:
+        fold: Number of the fold of each event, from 0, shape ``(events,)``. The rows are the true events and then the
+            generated ones; row i of both is in one fold, so that no classifier has seen the conditions it is tested on.
+        score: Function of the training rows and the test rows, each a mask of shape ``(2 * events,)``, that returns the
+            test rows' scores in order; higher means more like generated.
+        overlap: Factor on the error for what the folds' classifiers share, their training rows: above one.
+    """
+    events, count = len(fold), int(fold.max()) + 1
+    rows, generated = np.tile(fold, 2), np.repeat([False, True], events)
+    areas, variances = [], []
+    for held in range(count):
+        test = rows == held
+        scores, kind = score(~test, test), generated[test]
+        above, below = placements(scores[~kind], scores[kind])
+        areas.append(float(above.mean()))
+        variances.append(float(np.var(above + below, ddof=1)) / len(above))
+    # Scores of different folds come from different classifiers and are not comparable: average areas, not scores.
+    return AucEstimate(float(np.mean(areas)), overlap * float(np.sqrt(np.sum(variances))) / count, events)

@@ -28,6 +28,7 @@ __all__ = [
     "coverage_of",
     "covered_by_errors",
     "expected_overlap",
+    "median_error",
     "pool_error",
     "summarise_pulls",
     "wilks_threshold",
@@ -208,9 +209,8 @@ def calibrated_threshold(statistic: ArrayLike, level: float, parameters: int) ->
         Feldman and Cousins, Phys. Rev. D 57 (1998) 3873: thresholds from pseudo-experiments.
     """
     values = np.sort(as_column(statistic, "the test statistic"))
-    count = len(values)
-    low, high = (int(binom.ppf(norm.cdf(side), count, level)) for side in (-1.0, 1.0))
-    if low < 1 or high >= count:
+    count, error = len(values), _quantile_error(values, level)
+    if math.isnan(error):
         raise DataError(
             f"{count} pseudo-experiments are too few for the {level:g} quantile with an error; "
             f"run at least {math.ceil(10.0 / min(level, 1.0 - level))}."
@@ -218,10 +218,32 @@ def calibrated_threshold(statistic: ArrayLike, level: float, parameters: int) ->
     return Threshold(
         level=level,
         value=float(np.quantile(values, level)),
-        error=0.5 * float(values[high] - values[low - 1]),
+        error=error,
         wilks=wilks_threshold(level, parameters),
         parameters=parameters,
     )
+
+
+def median_error(values: ArrayLike) -> float:
+    """Return half the width of the median's 68 % order-statistics interval; NaN with fewer than four values.
+
+    Args:
+        values: Independent values, shape ``(events,)``.
+
+    Raises:
+        DataError: If a value is not finite.
+
+    References:
+        David and Nagaraja, Order Statistics (3rd ed., 2003), section 7.1: intervals of quantiles.
+    """
+    return _quantile_error(np.sort(as_column(values, "the values")), 0.5)
+
+
+def _quantile_error(ordered: NDArray[np.float64], level: float) -> float:
+    """Return half the width of a quantile's 68 % order-statistics interval; NaN where there are too few values."""
+    count = len(ordered)
+    low, high = (int(binom.ppf(norm.cdf(side), count, level)) for side in (-1.0, 1.0))
+    return 0.5 * float(ordered[high] - ordered[low - 1]) if low >= 1 and high < count else math.nan
 
 
 def wilks_threshold(level: float, parameters: int) -> float:

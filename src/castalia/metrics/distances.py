@@ -5,11 +5,14 @@ A distance means nothing without the distance of truth to truth at the same size
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from castalia.errors import DataError
 from castalia.metrics.arrays import as_columns, as_weights
+from castalia.metrics.cumulative import PooledColumn, pool
 
 __all__ = ["energy", "kolmogorov_smirnov", "mean_wasserstein", "wasserstein"]
 
@@ -39,7 +42,7 @@ def wasserstein(
         # Equal sizes: the optimal plan pairs the sorted values, which is several times faster than the integral.
         return np.array([np.abs(np.sort(x) - np.sort(y)).mean() for x, y in zip(first.T, second.T, strict=True)])
     gaps = _cumulative_gaps(first, second, weights_a, weights_b)
-    return np.array([float(np.sum(np.abs(gap[:-1]) * np.diff(points))) for points, gap in gaps])
+    return np.array([column.wasserstein(gap) for column, gap in gaps])
 
 
 def mean_wasserstein(
@@ -86,7 +89,7 @@ def kolmogorov_smirnov(
     """
     first, second = _pair(a, b)
     gaps = _cumulative_gaps(first, second, weights_a, weights_b)
-    return np.array([float(np.abs(gap).max()) for _, gap in gaps])
+    return np.array([column.kolmogorov_smirnov(gap) for column, gap in gaps])
 
 
 def energy(
@@ -111,7 +114,7 @@ def energy(
     """
     first, second = _pair(a, b)
     gaps = _cumulative_gaps(first, second, weights_a, weights_b)
-    return np.array([float(np.sqrt(2.0 * np.sum(gap[:-1] ** 2 * np.diff(points)))) for points, gap in gaps])
+    return np.array([column.energy(gap) for column, gap in gaps])
 
 
 def _pair(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -132,25 +135,10 @@ def _positive(scale: ArrayLike) -> NDArray[np.float64]:
 
 def _cumulative_gaps(
     first: NDArray[np.float64], second: NDArray[np.float64], weights_a: ArrayLike | None, weights_b: ArrayLike | None
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Per column: all values sorted, and the difference of the two cumulative distributions just after each."""
-    steps = np.concatenate(
-        [
-            _normalised(as_weights(weights_a, len(first), "the first sample")),
-            -_normalised(as_weights(weights_b, len(second), "the second sample")),
-        ]
-    )
-    gaps = []
+) -> Iterator[tuple[PooledColumn, NDArray[np.float64]]]:
+    """Per column: both samples sorted together, and the gap between their cumulative distributions."""
+    one = as_weights(weights_a, len(first), "the first sample")
+    other = as_weights(weights_b, len(second), "the second sample")
     for x, y in zip(first.T, second.T, strict=True):
-        points = np.concatenate([x, y])
-        order = np.argsort(points, kind="stable")
-        points, gap = points[order], np.cumsum(steps[order])
-        # Tied values are one step: only the gap after the last of them counts.
-        last = np.append(points[1:] > points[:-1], True)
-        gaps.append((points[last], gap[last]))
-    return gaps
-
-
-def _normalised(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    normalised: NDArray[np.float64] = weights / weights.sum()
-    return normalised
+        column = pool(x, y)
+        yield column, column.gap(one, other)

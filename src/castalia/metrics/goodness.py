@@ -18,10 +18,10 @@ from typing import final
 import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import f as fisher_distribution
 
 from castalia.errors import DataError
 from castalia.metrics.arrays import as_columns, as_weights, effective_events
+from castalia.metrics.chi_squared import squared_distance, tail_probability
 
 __all__ = ["Component", "GoodnessOfFit", "goodness_of_fit"]
 
@@ -30,10 +30,6 @@ _ORDERS = ((6, 3), (4, 2), (2, 0))
 
 _EVENTS_PER_FEATURE = 10
 """Fewer events than this for each feature, and the means are not normal enough for the statistic's distribution."""
-
-_DEGENERATE = 1e-6
-"""Eigenvalues of the correlation matrix below this share of the largest belong to features that are functions of others
-(a count has no sixth moment of its own)."""
 
 _CHUNK = 16_384
 
@@ -123,15 +119,14 @@ def goodness_of_fit(
     features = _Features(parts, names, *_orders(min(effective, reference), data.shape[1]))
     expected, covariance = _expected(features, parts, effective)
     difference = features.mean(data, weight) - expected
-    statistic, count = _distance(difference, covariance)
+    statistic, count, _ = squared_distance(difference, covariance)
     corrected = all(part.simulated is not None or not part.modelled for part in parts)
-    single = {
-        name: _p_value(*_distance(difference[block], covariance[np.ix_(block, block)]), reference)
-        for name, block in zip(names, features.blocks, strict=True)
-    }
-    return GoodnessOfFit(
-        _p_value(statistic, count, reference), statistic, count, effective, reference, corrected, single
-    )
+    single = {}
+    for name, block in zip(names, features.blocks, strict=True):
+        alone, directions, _ = squared_distance(difference[block], covariance[np.ix_(block, block)])
+        single[name] = tail_probability(alone, directions, reference)
+    p_value = tail_probability(statistic, count, reference)
+    return GoodnessOfFit(p_value, statistic, count, effective, reference, corrected, single)
 
 
 def _checked(components: Sequence[Component], columns: int, names: int) -> list[Component]:
@@ -259,19 +254,3 @@ def _moments(chunks: Iterator[NDArray[np.float64]], count: int) -> tuple[NDArray
         rows, total, squares = rows + len(chunk), total + chunk.sum(axis=0), squares + chunk.T @ chunk
     mean = total / rows
     return mean, squares / rows - np.outer(mean, mean)
-
-
-def _distance(difference: NDArray[np.float64], covariance: NDArray[np.float64]) -> tuple[float, int]:
-    """Return the squared distance in units of the covariance and the number of directions that it has."""
-    spread = np.sqrt(np.diag(covariance))
-    used = spread > _DEGENERATE * spread.max()
-    scaled = difference[used] / spread[used]
-    values, vectors = np.linalg.eigh(covariance[np.ix_(used, used)] / np.outer(spread[used], spread[used]))
-    kept = values > _DEGENERATE * values[-1]
-    return float(np.sum(np.square(vectors[:, kept].T @ scaled) / values[kept])), int(kept.sum())
-
-
-def _p_value(statistic: float, count: int, reference: float) -> float:
-    """Hotelling's tail probability: chi-squared, widened for a covariance known from ``reference`` events only."""
-    freedom = max(reference - count, 1.0)
-    return float(fisher_distribution.sf(statistic * freedom / (count * (reference - 1.0)), count, freedom))

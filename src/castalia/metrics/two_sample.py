@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from castalia.errors import DataError
 from castalia.metrics.arrays import as_columns
-from castalia.metrics.auc import AucEstimate, placements
+from castalia.metrics.auc import AucEstimate, cross_validated_auc
 from castalia.metrics.pulls import fitted_location, predict_location, predict_log_size, robust_spread
 from castalia.rng import Stream
 
@@ -131,28 +131,24 @@ def _score(
     made: NDArray[np.float64],
     seed: int,
 ) -> AucEstimate:
-    """Cross-validate the classifier; row i of both samples is always in the same fold."""
+    """Cross-validate the classifier."""
     events = len(true)
     condition = np.concatenate([true_condition, made_condition])
     pulls, widths = _pulls(condition, np.concatenate([true, made]))
     quadratic = _quadratic(pulls, widths)
     label = np.repeat([0, 1], events)
-    fold = np.tile(Stream(seed, "two-sample folds").at().permutation(events) % _FOLDS, 2)
-    areas, variances = [], []
-    for held in range(_FOLDS):
-        train, test = fold != held, fold == held
+
+    def score(train: NDArray[np.bool_], test: NDArray[np.bool_]) -> NDArray[np.float64]:
         logistic = LogisticRegression(C=1.0, max_iter=200).fit(quadratic[train], label[train])
         table = np.column_stack([logistic.decision_function(quadratic), condition, widths, pulls, np.square(pulls)])
         trees = HistGradientBoostingClassifier(
             max_iter=50, learning_rate=0.08, max_leaf_nodes=8, min_samples_leaf=max(50, int(train.sum()) // 100),
             l2_regularization=10.0, early_stopping=False, random_state=0,
         ).fit(table[train], label[train])  # fmt: skip
-        scores = trees.decision_function(table[test])
-        above, below = placements(scores[label[test] == 0], scores[label[test] == 1])
-        areas.append(float(above.mean()))
-        variances.append(float(np.var(above + below, ddof=1)) / len(above))
-    # Scores of different folds come from different classifiers and are not comparable: average areas, not scores.
-    return AucEstimate(float(np.mean(areas)), _OVERLAP * float(np.sqrt(np.sum(variances))) / _FOLDS, events)
+        return np.asarray(trees.decision_function(table[test]), dtype=np.float64)
+
+    fold = Stream(seed, "two-sample folds").at().permutation(events) % _FOLDS
+    return cross_validated_auc(fold, score, _OVERLAP)
 
 
 def _pulls(
