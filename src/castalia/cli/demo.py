@@ -28,8 +28,7 @@ def demo(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Generate Pythia events, learn from them and report: a detector's response, the masses of heavy Higgs bosons, or
-    the partons behind top-quark pairs.
+    """Generate Pythia events, learn from them and report, for one of the applications.
 
     Example: castalia demo --quick -o demo
     """

@@ -82,7 +82,7 @@ class _Size:
 
 
 FULL = _Size(120_000, 60_000, 20, 60, (110, 55, 150, 15, 60))
-QUICK = _Size(24_000, 20_000, 12, 20, (22, 20, 25, 5, 30))
+QUICK = _Size(24_000, 20_000, 12, 40, (22, 20, 25, 5, 30))
 
 
 def demo_unfold(
@@ -117,9 +117,7 @@ def demo_unfold(
         output = folder / "unfolded.parquet"
         sample(SampleRequest(run, (fresh,), output, seed=seed, workers=workers, overwrite=overwrite), progress)
     with steps.step("Judge the posterior on them, beside the truth of random other events", "evaluation") as progress:
-        request = EvaluateRequest(
-            run, (fresh,), folder / "report", draws=size.draws, seed=seed, overwrite=overwrite
-        )
+        request = EvaluateRequest(run, (fresh,), folder / "report", draws=size.draws, seed=seed, overwrite=overwrite)
         summary, failure = evaluate(request, progress)
     say(f"Open {folder / 'report' / 'report.html'} in a browser. The same steps by hand are in docs/unfold.md.")
     return {**summary, "seconds": round(time.monotonic() - started, 1)}, failure

@@ -31,7 +31,7 @@ __all__ = ["app"]
 app = typer.Typer(help="Detector to truth: posteriors of the truth behind measured events.", no_args_is_help=True)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILES...", help="ROOT or Parquet files.")]
-Draws = Annotated[int, typer.Option("--draws", min=2, metavar="K", help="Draws of each event that is scored.")]
+Draws = Annotated[int, typer.Option("--draws", min=39, metavar="K", help="Draws of each event that is scored.")]
 Events = Annotated[int, typer.Option("--events", min=600, help="Most events to judge on.")]
 
 

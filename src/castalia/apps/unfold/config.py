@@ -34,6 +34,8 @@ class TruthConfig(StrictModel):
             ``parton_b_had_pt`` (GeV), ``_eta``, ``_phi`` and ``_mass`` (GeV).
         composites: Sums of particles or of composites named before them, by name; none may be in two.
         resonances: Composites that decay in two steps of two, whose masses and directions are coordinates.
+        defined: Column that is 1 where an event has such a truth and 0 where not, as outside a fiducial volume; its
+            columns are not read there. ``None`` where every event has.
         coordinates: What the model learns: ``"decay_tree"``, in which every mass and sum closes exactly, or
             ``"cartesian"``, five numbers of every particle and composite as in the paper.
     """
@@ -41,6 +43,7 @@ class TruthConfig(StrictModel):
     particles: dict[str, str] = Field(min_length=1)
     composites: dict[str, tuple[str, ...]] = {}
     resonances: tuple[str, ...] = ()
+    defined: str | None = None
     coordinates: Literal["decay_tree", "cartesian"] = "decay_tree"
 
     def tree(self) -> DecayTree:

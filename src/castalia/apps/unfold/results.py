@@ -60,7 +60,7 @@ def gate_reasons(judged: Judgement, control: Judgement) -> tuple[str, ...]:
     wrong = float(np.mean(judged.ranks.value > _MISCALIBRATED + judged.ranks.threshold_all))
     if wrong > _MOST:
         reasons.append(
-            f"the ranks of the truth deviate from uniform by more than {_MISCALIBRATED:g} in {wrong:.0%} of the numbers."
+            f"the ranks of the truth are off by more than {_MISCALIBRATED:g} of the events in {wrong:.0%} of the numbers."
         )
     return tuple(reasons)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +19,15 @@ from castalia.data.table import Table
 from castalia.data.writers import open_writer
 from castalia.errors import DataError
 
-__all__ = ["read_unfolded", "write_unfolded"]
+__all__ = ["WEIGHT", "read_unfolded", "sample_record", "write_unfolded"]
 
 Array = NDArray[np.float64]
 
+WEIGHT = "unfolded_weight"
+"""Column of the events' weights."""
+
 _KEY = "unfolded_sample"
-_WEIGHT, _DRAW_WEIGHT = "unfolded_weight", "unfolded_draw_weight"
+_DRAW_WEIGHT = "unfolded_draw_weight"
 
 
 class _StoredReplica(StrictModel):
@@ -93,6 +96,19 @@ def write_unfolded(path: Path, sample: UnfoldedSample) -> None:
     write_sidecar(path, make_sidecar(path, writer.summary, schema, provenance=provenance))
 
 
+def sample_record(columns: tuple[str, ...], draws: int, inputs: Mapping[str, str], model: str) -> dict[str, JsonValue]:
+    """Return what the provenance of a file says that is an unfolded sample without replicas, written piece by piece.
+
+    Args:
+        columns: Truth columns of the file: one number a row where there is one draw, else a list of all draws.
+        draws: Draws an event.
+        inputs: SHA-256 by input file.
+        model: Hash of the model.
+    """
+    record = _Record(columns=columns, draws=draws, replicas=(), bin_covariances=(), inputs=dict(inputs), model=model)
+    return {_KEY: record.model_dump(mode="json")}
+
+
 def read_unfolded(path: Path) -> UnfoldedSample:
     """Read an unfolded sample.
 
@@ -124,14 +140,14 @@ def read_unfolded(path: Path) -> UnfoldedSample:
         draws = [take(prefix + name, record.draws) for name in record.columns]
         return None if any(one is None for one in draws) else np.stack(draws, axis=2)
 
-    nominal, weights = values(""), take(_WEIGHT, 1)
+    nominal, weights = values(""), take(WEIGHT, 1)
     if nominal is None or weights is None:
         raise DataError(f"{path}: lacks a column that its sidecar names; make the file again.")
     replicas = [
         Replica(
             one.source,
             one.kind,
-            None if (varied := take(_prefix(number) + _WEIGHT, 1)) is None else varied[:, 0],
+            None if (varied := take(_prefix(number) + WEIGHT, 1)) is None else varied[:, 0],
             take(_prefix(number) + _DRAW_WEIGHT, record.draws),
             values(_prefix(number)),
         )
@@ -165,7 +181,7 @@ def _parts(sample: UnfoldedSample) -> Iterator[tuple[ColumnSpec, Array]]:
             for i, column in enumerate(sample.columns):
                 yield _part(prefix + column.name, one.values[:, :, i], "target", column.unit)
         if one.weights is not None:
-            yield _part(prefix + _WEIGHT, one.weights[:, None], "weight")
+            yield _part(prefix + WEIGHT, one.weights[:, None], "weight")
         if one.draw_weights is not None:
             yield _part(prefix + _DRAW_WEIGHT, one.draw_weights, "weight")
 

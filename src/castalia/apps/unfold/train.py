@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from castalia.errors import DataError
 from castalia.estimators.registry import build
 from castalia.estimators.storage import model_hash
 from castalia.rng import Stream
-from castalia.runs.batches import learned_events, load_checked
+from castalia.runs.batches import learned_batch, learned_events
 from castalia.runs.configuration import load_config
 from castalia.runs.dry_run import estimate_training
 from castalia.runs.fitting import ModelTask, StepProgress, fit_models, member_tasks
@@ -28,6 +28,7 @@ from castalia.runs.folder import RunFolder
 from castalia.runs.inputs import Inputs, open_inputs, schema_with_ranges
 from castalia.runs.opening import open_run, refuse_place
 from castalia.training.fit import FitResult
+from castalia.training.weights import check_weights
 
 __all__ = ["POSTERIOR", "train"]
 
@@ -121,12 +122,8 @@ class _Prepared:
 
 def _prepare(config: UnfoldConfig, inputs: Inputs, skip_bad: int) -> _Prepared:
     features = inputs.features
-    training, validation = (
-        load_checked(inputs, split, skip_bad, config.training, "[data] selection") for split in ("train", "validation")
-    )
-    coordinates = TruthCoordinates.measured(
-        config.truth.tree(), config.truth.coordinates, leaves_of_columns(_truth(training))
-    )
+    training, validation = (_with_truth(inputs, split, skip_bad, config) for split in ("train", "validation"))
+    coordinates = TruthCoordinates.measured(config.truth.tree(), config.truth.coordinates, _leaves(training))
     layout = replace(features.layout, target=coordinates.variables)
     name, options = config.model.resolve()
     estimator = build(name, options, layout, config.training.seed)
@@ -158,16 +155,37 @@ def _prepare(config: UnfoldConfig, inputs: Inputs, skip_bad: int) -> _Prepared:
     return _Prepared(task, schema_with_ranges(features, training.arrays), events.counts)
 
 
-def _encoded(loaded: LoadedArrays, coordinates: TruthCoordinates, stream: Stream) -> LoadedArrays:
-    """Put the model's targets in the place of the particles' columns."""
-    target = coordinates.encode(leaves_of_columns(_truth(loaded)), stream.at())
-    return replace(loaded, arrays=replace(loaded.arrays, target=target))
-
-
-def _truth(loaded: LoadedArrays) -> NDArray[np.float64]:
+def _with_truth(
+    inputs: Inputs, split: Literal["train", "validation"], skip_bad: int, config: UnfoldConfig
+) -> LoadedArrays:
+    """Load the events of a split that have a truth, with weights that a model can be trained on."""
+    loaded = inputs.load(split, skip_bad)
     if loaded.arrays.target is None:
         raise DataError("The files hold no columns of the truth to learn from; name files of simulated events.")
-    return loaded.arrays.target
+    found = loaded.arrays.found
+    if found is not None:
+        if not found.any():
+            raise DataError(f"No {split} event has {config.truth.defined} = 1; there is no truth to learn from.")
+        without = {"without_truth": int((~found).sum())}
+        loaded = replace(
+            loaded, arrays=loaded.arrays.reconstructed, keys=loaded.keys[found], counts=loaded.counts | without
+        )
+    if not config.training.positive_reweighting:
+        check_weights(learned_batch(loaded), "training" if split == "train" else split)
+    return loaded
+
+
+def _encoded(loaded: LoadedArrays, coordinates: TruthCoordinates, stream: Stream) -> LoadedArrays:
+    """Put the model's targets, which are relative to nothing, in the place of the particles' columns."""
+    target = coordinates.encode(_leaves(loaded), stream.at())
+    return replace(loaded, arrays=replace(loaded.arrays, target=target, reference=np.zeros_like(target), found=None))
+
+
+def _leaves(loaded: LoadedArrays) -> NDArray[np.float64]:
+    target = loaded.arrays.target
+    if target is None:
+        raise DataError("The files hold no columns of the truth to learn from; name files of simulated events.")
+    return leaves_of_columns(target)
 
 
 def _fit_all(

@@ -1,0 +1,186 @@
+"""The report of an evaluation: what was found, in the order a referee would ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from castalia.apps.unfold.judging import JudgedEvents, Judgement
+from castalia.apps.unfold.results import CALIBRATED, MEASURES
+from castalia.reports.document import FigureItem, Headline, Report, Section, Verdict
+from castalia.reports.tables import Cell, TableItem, cell, measured
+
+__all__ = ["distance_rows", "page_of", "score_row"]
+
+
+def page_of(
+    events: JudgedEvents,
+    judged: Judgement,
+    control: Judgement,
+    reasons: tuple[str, ...],
+    figures: Mapping[str, FigureItem],
+    provenance: Mapping[str, Any],
+) -> Report:
+    """Put the report together.
+
+    Args:
+        events: The test events.
+        judged: What was measured of the posterior.
+        control: What was measured of the truth of random other events.
+        reasons: Why the gate refuses it, if it does.
+        figures: Drawn figures by name.
+        provenance: Where everything comes from.
+    """
+    sections = (
+        _scores(judged, control),
+        _distances(events, judged, control, figures),
+        _calibration(events, judged, figures),
+        Section("Single events", figures=_take(figures, "posteriors")),
+        _consistency(judged, figures),
+        _method(events, judged),
+    )
+    return Report(
+        title="Posterior of the truth",
+        subtitle=(
+            f"{len(events.truth)} simulated events that the training never saw; beside them, as a control, the truth "
+            "of random other events."
+        ),
+        verdict=Verdict(not reasons, reasons),
+        sections=tuple(section for section in sections if section.figures or section.tables or section.text),
+        provenance=provenance,
+        headlines=_headlines(events, judged, control),
+    )
+
+
+def _headlines(events: JudgedEvents, judged: Judgement, control: Judgement) -> tuple[Headline, ...]:
+    distance = judged.marginals.summed().wasserstein
+    good = int(np.sum(judged.ranks.value <= CALIBRATED))
+    return (
+        Headline("CRPS", measured(judged.crps.value, judged.crps.error), floor=measured(control.crps.value)),
+        Headline("Joint AUC", measured(judged.joint.value, judged.joint.error), floor=Cell("0.5"), goal="≤ 0.65",
+                 met=judged.joint.value <= 0.65),
+        Headline(
+            "Sum of Wasserstein distances",
+            measured(distance.value, distance.error),
+            floor=measured(distance.floor, distance.floor_error),
+        ),
+        Headline("Calibrated numbers", Cell(f"{good} of {len(events.continuous)}", float(good), numeric=True)),
+    )  # fmt: skip
+
+
+def score_row(name: str, judged: Judgement) -> tuple[Cell, ...]:
+    """Return what sees the detector, as one row of a table."""
+    return (
+        Cell(name),
+        measured(judged.crps.value, judged.crps.error),
+        measured(judged.energy.value, judged.energy.error),
+        measured(judged.joint.value, judged.joint.error),
+        cell(int(np.sum(judged.ranks.value <= CALIBRATED))),
+        measured(float(judged.ranks.value.max())),
+    )
+
+
+SCORES = ("", "CRPS", "energy score", "joint AUC", f"calibrated to {CALIBRATED:g}", "largest deviation of ranks")
+
+
+def distance_rows(name: str, judged: Judgement, columns: list[int] | None) -> tuple[Cell, ...]:
+    """Return the six distances summed over ``columns``, as one row of a table."""
+    summed = judged.marginals.summed(columns)
+    return (Cell(name), *(measured(one.value, one.error) for one in (getattr(summed, key) for key in MEASURES)))
+
+
+def _floor_row(judged: Judgement, columns: list[int] | None) -> tuple[Cell, ...]:
+    summed = judged.marginals.summed(columns)
+    floors = (getattr(summed, key) for key in MEASURES)
+    return (Cell("truth against truth"), *(measured(one.floor, one.floor_error) for one in floors))
+
+
+def _scores(judged: Judgement, control: Judgement) -> Section:
+    rows = (score_row("posterior", judged), score_row("control", control))
+    note = (
+        "CRPS: continuous ranked probability score in units of the truth's width, averaged over the numbers; perfect "
+        "draws have width / sqrt(pi). Joint AUC: a classifier that sees detector and truth, 0.5 for a perfect posterior. "
+        "The control has perfect marginal distributions, ranks and coverage, and knows nothing of the event."
+    )
+    return Section(
+        "Does it know the event?", tables=(TableItem("What sees detector and truth together", SCORES, rows, note),)
+    )
+
+
+def _distances(
+    events: JudgedEvents, judged: Judgement, control: Judgement, figures: Mapping[str, FigureItem]
+) -> Section:
+    header = ("", *MEASURES.values())
+    tables = []
+    for columns, number in ((None, len(events.coordinates.tree.numbers)), (events.continuous, len(events.continuous))):
+        rows = (
+            distance_rows("posterior", judged, columns),
+            distance_rows("control", control, columns),
+            _floor_row(judged, columns),
+        )
+        tables.append(TableItem(f"Distances summed over {number} numbers", header, rows))
+    text = "None of these sees the detector: a posterior has to pass them, and passing them is not enough."
+    return Section("Distributions", text=(text,), figures=_take(figures, "spectra", "corner", "migration"),
+                   tables=tuple(tables))  # fmt: skip
+
+
+def _calibration(events: JudgedEvents, judged: Judgement, figures: Mapping[str, FigureItem]) -> Section:
+    names = events.coordinates.continuous
+    worst = np.argsort(-judged.ranks.value)[:8]
+    rows = tuple(
+        (
+            Cell(names[i]),
+            measured(float(judged.ranks.value[i])),
+            *(measured(float(one.value[i]), float(one.error[i])) for one in judged.coverage),
+        )
+        for i in worst
+    )
+    header = ("number", "largest deviation of ranks", *(f"coverage of {one.level:.0%}" for one in judged.coverage))
+    note = f"With as many events and draws a right posterior deviates by {judged.ranks.expected:.4f} on average."
+    return Section(
+        "Calibration",
+        figures=_take(figures, "ranks", "coverage"),
+        tables=(TableItem("The numbers that are farthest off", header, rows, note),),
+    )
+
+
+def _consistency(judged: Judgement, figures: Mapping[str, FigureItem]) -> Section:
+    rows = tuple(
+        (
+            Cell(name),
+            measured(one.shell.violation),
+            measured(one.shell.spacelike),
+            measured(one.daughters.violation),
+            measured(one.shell.drawn_peak.mean),
+            measured(one.shell.drawn_peak.width, one.shell.drawn_peak.error),
+            measured(one.daughters.peak.mean),
+        )
+        for name, one in judged.composites.items()
+    )
+    header = (
+        "sum", "|M² − (E² − p²)| / σ", "fraction with E² < p²", "off the daughters' sum", "peak of M [GeV]",
+        "its width [GeV]", "peak from the daughters [GeV]",
+    )  # fmt: skip
+    tables = (TableItem("Masses and sums in the draws, medians", header, rows),) if rows else ()
+    return Section("Consistency", tables=tables)
+
+
+def _method(events: JudgedEvents, judged: Judgement) -> Section:
+    text = [
+        f"Scores, ranks and coverage are of {events.scored} events with several draws each, distances and the joint "
+        "test of one draw an event.",
+    ]
+    if judged.test is not None:
+        power, control = judged.test.power, judged.test.control
+        text.append(
+            f"The joint classifier is fixed in advance. On the truth with each number 1.03 times as far from its "
+            f"regression on the detector it reaches {power.value:.4f} ± {power.error:.4f}, on truth against truth "
+            f"{control.value:.4f} ± {control.error:.4f}."
+        )
+    return Section("How it was measured", text=tuple(text))
+
+
+def _take(figures: Mapping[str, FigureItem], *names: str) -> tuple[FigureItem, ...]:
+    return tuple(figures[name] for name in names if name in figures)
