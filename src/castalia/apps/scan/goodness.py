@@ -15,24 +15,20 @@ from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 from scipy.spatial import KDTree
 
 from castalia.apps.scan.expected import ExpectedPart
 from castalia.apps.scan.fit import FitModel, FitResult
-from castalia.data.atomic import atomic_path
 from castalia.errors import ModelError
 from castalia.metrics.goodness import Component, GoodnessOfFit, goodness_of_fit
 from castalia.rng import Stream
+from castalia.runs.kept import load_kept, save_kept, unweighted_rows
 
 __all__ = ["HeldOut", "fitted_goodness", "load_held_out", "save_held_out"]
 
 Array = NDArray[np.float64]
 
 NAME = "held_out.safetensors"
-MOST = 50_000
-"""Events kept of each kind: what the expectation is worth is to be well above the size of the observed samples."""
 
 _FEWEST_NEAR = 4_000
 _NEAR = 4.0
@@ -62,7 +58,9 @@ class HeldOut:
 
 
 def save_held_out(folder: Path, x: Array, theta: Array, weight: Array, seed: int) -> None:
-    """Keep unweighted held-out events beside the model in ``folder``: at most 50,000, drawn by their weights.
+    """Keep unweighted held-out events beside the model in ``folder``; see ``castalia.runs.kept``.
+
+    What the expectation is worth is to be well above the size of the observed samples.
 
     Args:
         folder: The model's folder.
@@ -71,15 +69,8 @@ def save_held_out(folder: Path, x: Array, theta: Array, weight: Array, seed: int
         weight: Their weights, not negative, shape ``(events,)``.
         seed: Seed of the run.
     """
-    rng = Stream(seed, "held-out simulation").at()
-    rows = np.arange(len(x))
-    if not np.all(weight == weight[:1]):
-        # Kept with a probability in proportion to the weight, so that those left have equal weights.
-        rows = rows[rng.random(len(x)) < weight / weight.max()]
-    if len(rows) > MOST:
-        rows = np.sort(rng.choice(rows, MOST, replace=False))
-    with atomic_path(folder / NAME) as path:
-        path.write_bytes(save({"x": np.ascontiguousarray(x[rows]), "theta": np.ascontiguousarray(theta[rows])}))
+    rows = unweighted_rows(weight, Stream(seed, "held-out simulation").at())
+    save_kept(folder / NAME, {"x": x[rows], "theta": theta[rows]})
 
 
 def load_held_out(folder: Path) -> HeldOut | None:
@@ -88,14 +79,8 @@ def load_held_out(folder: Path) -> HeldOut | None:
     Raises:
         ModelError: If the file is damaged.
     """
-    path = folder / NAME
-    if not path.exists():
-        return None
-    try:
-        arrays = load(path.read_bytes())
-        return HeldOut(arrays["x"], arrays["theta"])
-    except (SafetensorError, KeyError, OSError) as error:
-        raise ModelError(f"{path}: cannot be read ({error}); restore it from a copy or train anew.") from error
+    kept = load_kept(folder / NAME, ("x", "theta"))
+    return None if kept is None else HeldOut(*kept)
 
 
 def fitted_goodness(

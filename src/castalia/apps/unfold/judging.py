@@ -115,16 +115,18 @@ def detector_table(arrays: FeatureArrays) -> Floats:
     return np.asarray(table[:, np.ptp(table, axis=0) > 0.0], dtype=np.float64)
 
 
-def control_draws(events: JudgedEvents, draws: int) -> Draws:
-    """Return the truth of random other events: perfect in every distance of distributions, and no posterior at all."""
-    stream, number = Stream(events.seed, "control draws"), len(events.truth)
-    # Shifted along one random cycle, so that no event gets its own truth and no draw comes twice.
-    cycle = stream.at().permutation(number)
-    place = np.empty(number, dtype=np.int64)
-    place[cycle] = np.arange(number)
-    shifts = 1 + stream.at(1).permutation(number - 1)[:draws]
-    rows = cycle[(place[: events.scored, None] + shifts) % number]
-    return Draws(events.truth[cycle[(place + shifts[0]) % number]], events.truth[rows])
+def control_draws(events: JudgedEvents, prior: Floats, draws: int) -> Draws:
+    """Return the truth of random training events: right in every distance of distributions, and no posterior at all.
+
+    Args:
+        events: The events.
+        prior: The paper's numbers of training events, shape ``(training events, numbers)``.
+        draws: Draws for each event that is scored.
+    """
+    rng, number = Stream(events.seed, "control draws").at(), len(events.truth)
+    # As few of them twice as possible: what comes twice adds to the distance.
+    whole = np.concatenate([rng.permutation(len(prior)) for _ in range(-(-number // len(prior)))])
+    return Draws(prior[whole[:number]], prior[rng.integers(len(prior), size=(events.scored, draws))])
 
 
 def judge(events: JudgedEvents, draws: Draws, *, with_power: bool) -> Judgement:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from castalia.apps.unfold.config import UnfoldConfig, parse_config
 from castalia.apps.unfold.coordinates import TruthCoordinates
 from castalia.apps.unfold.ranges import summary_names, summary_of_events
-from castalia.apps.unfold.train import POSTERIOR
+from castalia.apps.unfold.train import POSTERIOR, PRIOR
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.features import Features
 from castalia.errors import ModelError
@@ -20,6 +20,7 @@ from castalia.estimators.base import Estimator, Sampler
 from castalia.estimators.storage import load_model, model_hash
 from castalia.metrics.support import ConditionRanges, outside
 from castalia.runs.folder import RunFolder
+from castalia.runs.kept import load_kept
 from castalia.runs.validation import draw
 
 __all__ = ["PosteriorModel", "open_model"]
@@ -38,6 +39,7 @@ class PosteriorModel:
         coordinates: What the model's targets mean.
         estimator: The model.
         sampler: The same, as a sampler.
+        prior: Leaves of training events of equal weight, shape ``(events, leaves, 4)``.
         ranges: Lowest and highest training value of what ``summary_of_events`` makes of an event.
         sha256: Hash of the saved model.
     """
@@ -48,6 +50,7 @@ class PosteriorModel:
     coordinates: TruthCoordinates
     estimator: Estimator
     sampler: Sampler
+    prior: Floats
     ranges: ConditionRanges
     sha256: str
 
@@ -97,6 +100,9 @@ def open_model(path: Path) -> PosteriorModel:
     estimator = loaded.estimator.eval()
     if not isinstance(estimator, Sampler):
         raise ModelError(f"{path}: its estimator {type(estimator).__name__} cannot sample; train one that can.")
+    prior = load_kept(folder.models / POSTERIOR / PRIOR, ("leaves",))
+    if prior is None:
+        raise ModelError(f"{path}: has no {PRIOR} beside its model; finish it with `castalia unfold train … --resume`.")
     return PosteriorModel(
         folder,
         config,
@@ -104,6 +110,7 @@ def open_model(path: Path) -> PosteriorModel:
         coordinates,
         estimator,
         estimator,
+        prior[0],
         ConditionRanges(*np.array(list(ranges.values()), dtype=np.float64).T),
         model_hash(folder.models / POSTERIOR),
     )

@@ -28,7 +28,7 @@ def page_of(
     Args:
         events: The test events.
         judged: What was measured of the posterior.
-        control: What was measured of the truth of random other events.
+        control: What was measured of the truth of random training events.
         reasons: Why the gate refuses it, if it does.
         figures: Drawn figures by name.
         provenance: Where everything comes from.
@@ -45,7 +45,7 @@ def page_of(
         title="Posterior of the truth",
         subtitle=(
             f"{len(events.truth)} simulated events that the training never saw; beside them, as a control, the truth "
-            "of random other events."
+            "of random training events."
         ),
         verdict=Verdict(not reasons, reasons),
         sections=tuple(section for section in sections if section.figures or section.tables or section.text),
@@ -101,7 +101,7 @@ def _scores(judged: Judgement, control: Judgement) -> Section:
     rows = (score_row("posterior", judged), score_row("control", control))
     note = (
         "CRPS: continuous ranked probability score in units of the truth's width, averaged over the numbers; perfect "
-        "draws have width / sqrt(pi). Joint AUC: a classifier that sees detector and truth, 0.5 for a perfect posterior. "
+        "draws have width / sqrt(pi). Joint AUC: of a classifier that sees detector and truth, 0.5 for the posterior. "
         "The control has perfect marginal distributions, ranks and coverage, and knows nothing of the event."
     )
     return Section(

@@ -55,12 +55,12 @@ def gate_reasons(judged: Judgement, control: Judgement) -> tuple[str, ...]:
     if gain < 3.0 * float(np.hypot(judged.crps.error, control.crps.error)):
         reasons.append(
             f"its CRPS of {judged.crps.value:.3f} ± {judged.crps.error:.3f} is no better than that of the truth of "
-            f"random other events, {control.crps.value:.3f}: it does not know the event."
+            f"random training events, {control.crps.value:.3f}: it does not know the event."
         )
     wrong = float(np.mean(judged.ranks.value > _MISCALIBRATED + judged.ranks.threshold_all))
     if wrong > _MOST:
         reasons.append(
-            f"the ranks of the truth are off by more than {_MISCALIBRATED:g} of the events in {wrong:.0%} of the numbers."
+            f"the ranks of the truth are off by more than {_MISCALIBRATED:g} of all events in {wrong:.0%} of numbers."
         )
     return tuple(reasons)
 

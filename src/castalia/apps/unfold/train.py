@@ -26,14 +26,18 @@ from castalia.runs.dry_run import estimate_training
 from castalia.runs.fitting import ModelTask, StepProgress, fit_models, member_tasks
 from castalia.runs.folder import RunFolder
 from castalia.runs.inputs import Inputs, open_inputs, schema_with_ranges
+from castalia.runs.kept import save_kept, unweighted_rows
 from castalia.runs.opening import open_run, refuse_place
 from castalia.training.fit import FitResult
 from castalia.training.weights import check_weights
 
-__all__ = ["POSTERIOR", "train"]
+__all__ = ["POSTERIOR", "PRIOR", "train"]
 
 POSTERIOR = "posterior"
 """Name of the nominal model's folder."""
+
+PRIOR = "prior.safetensors"
+"""File beside the model with the truth of some training events, of equal weight."""
 
 
 def train(
@@ -98,6 +102,7 @@ def train(
     )
     with folder.lock(), folder.logging():
         result = _fit_all(config, prepared.task, folder, resume, progress)
+        save_kept(folder.models / POSTERIOR / PRIOR, {"leaves": prepared.prior})
         best = {"best_epoch": result.best_epoch, "best_value": result.best_value}
         folder.finish({**best, **prepared.counts, "skipped_files": {**inputs.skipped}})
     return {
@@ -118,6 +123,7 @@ class _Prepared:
     task: ModelTask
     schema: Schema
     counts: dict[str, int]
+    prior: NDArray[np.float64]
 
 
 def _prepare(config: UnfoldConfig, inputs: Inputs, skip_bad: int) -> _Prepared:
@@ -152,7 +158,9 @@ def _prepare(config: UnfoldConfig, inputs: Inputs, skip_bad: int) -> _Prepared:
         nominal=True,
         seen=np.concatenate([content_keys(loaded.arrays) for loaded in (training, validation)]),
     )
-    return _Prepared(task, schema_with_ranges(features, training.arrays), events.counts)
+    rows = unweighted_rows(training.arrays.weight, Stream(config.training.seed, "kept truth").at())
+    schema = schema_with_ranges(features, training.arrays)
+    return _Prepared(task, schema, events.counts, _leaves(training)[rows])
 
 
 def _with_truth(
