@@ -116,9 +116,7 @@ def demo_unfold(
     with steps.step("Unfold the fresh events, ten draws each", "unfolding") as progress:
         output = folder / "unfolded.parquet"
         sample(SampleRequest(run, (fresh,), output, seed=seed, workers=workers, overwrite=overwrite), progress)
-    with steps.step(
-        "Judge the posterior on them, beside the truth of random training events", "evaluation"
-    ) as progress:
+    with steps.step("Judge the posterior on them, beside the truth of training events", "evaluation") as progress:
         request = EvaluateRequest(run, (fresh,), folder / "report", draws=size.draws, seed=seed, overwrite=overwrite)
         summary, failure = evaluate(request, progress)
     say(f"Open {folder / 'report' / 'report.html'} in a browser. The same steps by hand are in docs/unfold.md.")

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from castalia.data.feature_config import ConditionVariable, DataConfig, TargetVariable
+from castalia.data.feature_config import ConditionVariable, DataConfig, EfficiencyConfig, TargetVariable
 from castalia.data.features import Features
 from castalia.data.strict import StrictModel
 from castalia.physics.decay_tree import DecayTree
@@ -88,7 +88,9 @@ class UnfoldConfig(StrictModel):
         Raises:
             ConfigError: If the declarations contradict each other.
         """
-        return Features(self.data, None, self.condition, self.truth.variables(), sections=SECTIONS, lists=self.lists)
+        # What is lost is here the truth: those events tell nothing of it.
+        flag = None if self.truth.defined is None else EfficiencyConfig(column=self.truth.defined)
+        return Features(self.data, None, self.condition, self.truth.variables(), flag, SECTIONS, self.lists)
 
 
 def parse_config(text: str, path: Path, folder: Path, seed: int | None = None) -> UnfoldConfig:

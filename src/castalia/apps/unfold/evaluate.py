@@ -146,10 +146,15 @@ def read_test_sample(model: PosteriorModel, request: EvaluateRequest) -> TestSam
     tree, rename, features = request.tree, request.rename, model.features
     usable = files_to_judge_on(request.files, features, tree=tree, rename=rename, skip_bad_files=request.skip_bad_files)
     loaded = load_unlearned(model.folder, features, usable, tree=tree, rename=rename, skip_bad=request.skip_bad)
-    arrays = loaded.arrays
+    arrays = loaded.arrays.reconstructed  # those that have a truth
     new = unseen(model.folder.models / POSTERIOR, content_keys(arrays))
     kept = np.flatnonzero(new)[: request.events]
-    counts = {**loaded.counts, "learned_from": int((~new).sum()), "beyond_the_limit": int(new.sum()) - len(kept)}
+    counts = {
+        **loaded.counts,
+        "without_truth": len(loaded.arrays.row) - len(new),
+        "learned_from": int((~new).sum()),
+        "beyond_the_limit": int(new.sum()) - len(kept),
+    }
     if len(kept) < FEWEST_EVENTS:
         raise DataError(
             f"{usable.paths[0]}: only {len(kept)} events are left to judge on (of files that the run was trained on, "

@@ -1,0 +1,202 @@
+"""castalia unfold from files to a report, on a second topology that no code knows of."""
+
+import json
+
+import awkward as ak
+import numpy as np
+import pytest
+from castalia_console import column_hashes, here, listing, read
+from z_toys import CONFIG, MASS, config, events, write
+
+from castalia.apps.unfold.sample_file import read_unfolded
+
+TEST_EVENTS = 2_600
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Training events, fresh events, and a run trained on the former."""
+    path = tmp_path_factory.mktemp("unfold")
+    write(path / "z.parquet", events(6_000))
+    write(path / "fresh.parquet", events(TEST_EVENTS, seed=2))
+    summary = here("unfold", "train", config(path), "-o", path / "run", "--json").good().json
+    assert summary["training_events"] + summary["validation_events"] == pytest.approx(5_400, abs=100)
+    return path
+
+
+def sampled(folder, output, *words):
+    return here("unfold", "sample", folder / "run", folder / "fresh.parquet", "-o", output, *words)
+
+
+def test_unfolded_events_know_their_truth(folder, tmp_path):
+    summary = sampled(folder, tmp_path / "u.parquet", "--draws", 20, "--json").good().json
+    assert summary["events"] == TEST_EVENTS
+    assert summary["flagged"] < 0.02 * TEST_EVENTS
+    found = read_unfolded(tmp_path / "u.parquet")
+    assert found.values.shape[:2] == (TEST_EVENTS, 20)
+    names = [column.name for column in found.columns]
+    assert {"z_energy", "z_mass", "plus_px"} <= set(names)
+    truth = read(folder / "fresh.parquet")
+    px = np.asarray(truth["true_plus_pt"]) * np.cos(np.asarray(truth["true_plus_phi"]))
+    mean = found.values[:, :, names.index("plus_px")].mean(axis=1)
+    assert np.corrcoef(mean, px)[0, 1] > 0.8
+    # Negative control: the draws of other events.
+    assert np.corrcoef(np.roll(mean, 1), px)[0, 1] < 0.1
+    # Every sum closes, and masses of leaves are what they were.
+    table = read(tmp_path / "u.parquet")
+    np.testing.assert_allclose(table["plus_px"] + table["minus_px"], table["z_px"], atol=1e-9)
+    np.testing.assert_allclose(table["plus_mass"], MASS, rtol=1e-12)
+
+
+def test_workers_and_resumption_change_nothing(folder, tmp_path):
+    sampled(folder, tmp_path / "one.parquet", "--draws", 3).good()
+    sampled(folder, tmp_path / "two.parquet", "--draws", 3, "--workers", 2).good()
+    assert column_hashes(tmp_path / "one.parquet") == column_hashes(tmp_path / "two.parquet")
+    sampled(folder, tmp_path / "other.parquet", "--draws", 3, "--seed", 2).good()
+    assert column_hashes(tmp_path / "one.parquet")["z_px"] != column_hashes(tmp_path / "other.parquet")["z_px"]
+
+
+def test_data_need_no_truth(folder, tmp_path):
+    table = events(50, seed=3)
+    data = table.without([name for name in table.names if name.startswith("true_")])
+    write(tmp_path / "data.parquet", data)
+    summary = here("unfold", "sample", folder / "run", tmp_path / "data.parquet", "-o", tmp_path / "u.root", "--json")
+    assert summary.good().json["events"] == 50
+    assert read_unfolded(tmp_path / "u.root").values.shape[1] == 10
+
+
+def test_an_evaluation_with_its_control(folder, tmp_path):
+    words = ("unfold", "evaluate", folder / "run", folder / "fresh.parquet", "-o", tmp_path / "report", "--draws", 40)
+    summary = here(*words, "--json").good().json
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    posterior, control = metrics["posterior"], metrics["control"]
+    assert summary["test_events"] == metrics["test_events"] == TEST_EVENTS
+    assert posterior["crps"]["value"] + 10 * posterior["crps"]["error"] < control["crps"]["value"]
+    # The control is perfect where the detector is not looked at, and found out where it is.
+    assert control["distances_continuous"]["wasserstein"]["ratio"] < 1.5
+    assert control["joint_auc"]["value"] > 0.9 > posterior["joint_auc"]["value"]
+    assert control["calibration"]["calibrated"] > posterior["calibration"]["calibrated"] / 2
+    assert posterior["consistency"]["z"]["daughters"]["violation"] < 1e-6
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "Does it know the event?" in page
+    for name in ("spectra", "posteriors", "ranks", "coverage", "migration", "corner"):
+        assert (tmp_path / "report" / "figures" / f"{name}.png").stat().st_size > 10_000
+
+
+def test_a_posterior_that_knows_nothing_fails(folder, tmp_path):
+    """What is measured is another event's: the gate sees it, and the marginal distances do not."""
+    table = events(TEST_EVENTS, seed=2)
+    wrong = np.roll(np.arange(TEST_EVENTS), 1)
+    measured = [name for name in table.names if not name.startswith("true_") and name not in ("event",)]
+    write(tmp_path / "wrong.parquet", table.with_columns({name: table[name][wrong] for name in measured}))
+    words = ("unfold", "evaluate", folder / "run", tmp_path / "wrong.parquet", "-o", tmp_path / "report")
+    sentence = here(*words, "--draws", 40).refused(5)
+    assert "does not know the event" in sentence
+
+
+def test_the_test_split_is_what_was_not_learned(folder, tmp_path):
+    words = ("unfold", "evaluate", folder / "run", folder / "z.parquet", "-o", tmp_path / "report")
+    assert "only 5" in here(*words).refused(3) or "only 6" in here(*words).refused(3)
+
+
+@pytest.mark.parametrize("preset", ["vld", "cinn"])
+def test_other_models_by_their_names(folder, tmp_path, preset):
+    options = {
+        "vld": "encoder = { width = 16, heads = 2, blocks = 1 }",
+        "cinn": "blocks = 2, hidden = [16, 16], encoder = { width = 16, heads = 2, blocks = 1 }",
+    }[preset]
+    write(tmp_path / "z.parquet", events(800))
+    path = config(tmp_path, "cartesian", preset, options, epochs=1)
+    here("unfold", "train", path, "-o", tmp_path / "run").good()
+    words = ("unfold", "sample", tmp_path / "run", folder / "fresh.parquet", "-o", tmp_path / "u.parquet")
+    assert here(*words, "--draws", 2, "--json").good().json["events"] == TEST_EVENTS
+    assert not np.array_equal(read(tmp_path / "u.parquet")["plus_px"] + read(tmp_path / "u.parquet")["minus_px"],
+                              read(tmp_path / "u.parquet")["z_px"])  # fmt: skip
+
+
+def test_events_without_a_truth_are_left_out(tmp_path):
+    table = events(1_500)
+    fiducial = np.arange(1_500) % 5 > 0
+    hidden = {name: np.where(fiducial, table[name], np.nan) for name in table.names if name.startswith("true_")}
+    write(tmp_path / "z.parquet", table.with_columns({**hidden, "fiducial": fiducial}))
+    path = config(tmp_path, truth='defined = "fiducial"', epochs=1)
+    summary = here("unfold", "train", path, "-o", tmp_path / "run", "--json").good().json
+    assert summary["training_events"] + summary["validation_events"] < 1_150
+    words = ("unfold", "evaluate", tmp_path / "run", tmp_path / "z.parquet", "-o", tmp_path / "report", "--dry-run")
+    assert "only 1" in here(*words).refused(3)
+    # Without that line the NaN are found.
+    assert "NaN" in here("unfold", "train", config(tmp_path, epochs=1), "-o", tmp_path / "other").refused(3)
+
+
+def test_a_dry_run_writes_nothing(folder, tmp_path):
+    before = listing(folder)
+    for words in (
+        ("train", folder / "z.toml", "-o", tmp_path / "run"),
+        ("sample", folder / "run", folder / "fresh.parquet", "-o", tmp_path / "u.parquet"),
+        ("evaluate", folder / "run", folder / "fresh.parquet", "-o", tmp_path / "report"),
+    ):
+        summary = here("unfold", *words, "--dry-run", "--json").good().json
+        assert summary["dry_run"] is True
+        assert summary["estimated_seconds"] > 0
+    assert listing(folder) == before
+    assert not any(tmp_path.iterdir())
+
+
+def changed(count=300, **columns):
+    return events(count, seed=4).with_columns(columns)
+
+
+def test_bad_input_is_refused_by_name(folder, tmp_path):
+    number = 300
+    cases = {
+        "no_met": (events(number, seed=4).without(["met"]), "'met'"),
+        "infinite": (changed(met=np.full(number, np.inf)), "'met' has 300 values that are NaN or infinite"),
+        "negative": (changed(met=np.full(number, -1.0)), "'met' must be above 0"),
+        "mev": (changed(met=np.full(number, 4e4)), "'met'"),
+    }
+    for name, (table, what) in cases.items():
+        write(tmp_path / f"{name}.parquet", table)
+        words = ("unfold", "sample", folder / "run", tmp_path / f"{name}.parquet", "-o", tmp_path / "u.parquet")
+        assert what in here(*words).refused(3), name
+    (tmp_path / "page.root").write_text("<html>")
+    words = ("unfold", "sample", folder / "run", tmp_path / "page.root", "-o", tmp_path / "u.parquet")
+    assert "page.root" in here(*words).refused(3)
+
+
+def test_no_jets_and_ten_jets_and_what_is_outside(folder, tmp_path):
+    count = 30
+    table = events(count, seed=5)
+    jets = np.where(np.arange(count) % 2, 10, 0)
+    lists = {"jet_pt": ak.unflatten(np.full(jets.sum(), 40.0), jets)}
+    lists["jet_phi"] = ak.unflatten(np.zeros(jets.sum()), jets)
+    write(tmp_path / "jets.parquet", table.with_columns(lists))
+    words = ("unfold", "sample", folder / "run", tmp_path / "jets.parquet", "-o", tmp_path / "u.parquet")
+    assert here(*words, "--json").good().json["flagged"] >= count // 2
+    flagged = np.asarray(read(tmp_path / "u.parquet")["out_of_range"])
+    assert flagged[1::2].all()
+    assert not flagged[::2].all()
+    assert "row 1 was measured outside" in here(*words, "--strict", "--overwrite").refused(3)
+
+
+def test_runs_of_other_commands_and_other_models(folder, run, tmp_path):
+    words = ("unfold", "sample", run, folder / "fresh.parquet", "-o", tmp_path / "u.parquet")
+    assert "is a run of 'simulate'" in here(*words).refused(4)
+    config(tmp_path, preset="compact", options="")
+    write(tmp_path / "z.parquet", events(300))
+    assert "unfold_flow_matching" in here("unfold", "train", tmp_path / "z.toml", "-o", tmp_path / "run").refused(2)
+
+
+def test_what_a_configuration_cannot_say(tmp_path):
+    write(tmp_path / "z.parquet", events(300))
+    for old, new, what in (
+        ('z = ["plus", "minus"]', 'z = ["plus", "other"]', "'other'"),
+        ('resonances = ["z"]', 'resonances = ["y"]', "'y'"),
+        ('minus = "true_minus"', 'minus = "false_minus"', "false_minus"),
+        ("batch_size = 128", "batch = 128", "did you mean 'batch_size'"),
+    ):
+        text = config(tmp_path, epochs=1).read_text()
+        assert old in text
+        (tmp_path / "z.toml").write_text(text.replace(old, new))
+        ended = here("unfold", "train", tmp_path / "z.toml", "-o", tmp_path / "run")
+        assert what in ended.refused(3 if "false" in new else 2), new
+    assert "[truth]" in CONFIG
