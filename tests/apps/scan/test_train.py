@@ -58,6 +58,17 @@ def test_the_density_is_learned(trained, tmp_path):
     assert value + 5 * error > 0.5 * INFORMATION
 
 
+def test_the_background_may_have_a_network_of_its_own(trained, tmp_path):
+    write(tmp_path, 1500)
+    path = config(tmp_path, BACKGROUND + "\noptions = { blocks = 3 }")
+    here("scan", "train", path, "-o", tmp_path / "run").good()
+    for run, blocks in ((tmp_path / "run", {"signal": 1, "background": 3}), (trained, {"signal": 1, "background": 1})):
+        records = {name: json.loads((run / "models" / name / "model.json").read_text()) for name in blocks}
+        assert {name: record["config"]["blocks"] for name, record in records.items()} == blocks
+    path = config(tmp_path, BACKGROUND + "\noptions = { block = 3 }")
+    assert "did you mean 'blocks'" in here("scan", "train", path, "-o", tmp_path / "other").refused(2)
+
+
 def test_what_a_fit_needs_is_there(trained):
     model = open_model(trained)
     names = [(p.name, p.unit, p.constraint, p.kind) for p in model.parameters]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
@@ -11,7 +11,7 @@ from castalia.data.feature_config import ConditionVariable, DataConfig, Efficien
 from castalia.data.features import Features
 from castalia.data.strict import StrictModel
 from castalia.errors import ConfigError
-from castalia.runs.configuration import ModelConfig, absolute_files, parse_toml
+from castalia.runs.configuration import FILE_LISTS, ModelConfig, absolute_files, parse_toml
 from castalia.training.config import TrainingConfig
 
 __all__ = [
@@ -57,11 +57,14 @@ class BackgroundConfig(StrictModel):
         files: Names or glob patterns, relative to the folder of the configuration.
         validation_files: Files for validation, instead of a tenth of ``files``.
         test_files: Files for the test, instead of a tenth of ``files``.
+        options: Options of its estimator, over those of ``[model]``: a fit evaluates this density once, so that a large
+            network costs only training, and most of the observed events are background.
     """
 
     files: tuple[str, ...] = Field(min_length=1)
     validation_files: tuple[str, ...] = ()
     test_files: tuple[str, ...] = ()
+    options: dict[str, Any] = {}
 
 
 class YieldConfig(StrictModel):
@@ -133,7 +136,8 @@ class ScanConfig(StrictModel):
         """Return how background files become observables; ``None`` without ``[background]``."""
         if self.background is None:
             return None
-        data = self.data.model_copy(update=dict(self.background))
+        files = {name: getattr(self.background, name) for name in FILE_LISTS}
+        data = self.data.model_copy(update=files)
         return Features(data, None, {}, self.observables, sections=SECTIONS)
 
     def cross_section_features(self) -> Features | None:

@@ -159,7 +159,8 @@ def _prepare(config: ScanConfig, samples: dict[str, Inputs], skip_bad: int) -> _
     efficiency = efficiency_task(features, training, validation, settings, EFFICIENCY_OPTIONS, extra)
     others, counts = [] if efficiency is None else [efficiency], dict(learned.events.counts)
     if BACKGROUND in samples:
-        _, _, background = _learned(config, samples[BACKGROUND], skip_bad)
+        options = {} if config.background is None else config.background.options
+        _, _, background = _learned(config, samples[BACKGROUND], skip_bad, options)
         others.append(background.task(BACKGROUND, settings, extra))
         counts.update({f"background_{what}": number for what, number in background.events.counts.items()})
     return _Prepared(
@@ -194,9 +195,12 @@ class _Learned:
         )
 
 
-def _learned(config: ScanConfig, sample: Inputs, skip_bad: int) -> tuple[LoadedArrays, LoadedArrays, _Learned]:
-    """Load the events of a sample and prepare a density for those that are selected."""
-    estimator, layout = _build(config, sample.features.layout), sample.features.layout
+def _learned(
+    config: ScanConfig, sample: Inputs, skip_bad: int, options: Mapping[str, Any] | None = None
+) -> tuple[LoadedArrays, LoadedArrays, _Learned]:
+    """Load the events of a sample and prepare a density for those that are selected; ``options`` are its own."""
+    layout = sample.features.layout
+    estimator = _build(config, layout, options)
     training = load_checked(sample, "train", skip_bad, config.training, FLAG)
     validation = load_checked(sample, "validation", skip_bad, config.training, FLAG)
     points = training.arrays.reconstructed.condition
@@ -211,10 +215,10 @@ def _learned(config: ScanConfig, sample: Inputs, skip_bad: int) -> tuple[LoadedA
     return training, validation, _Learned(estimator, layout, events)
 
 
-def _build(config: ScanConfig, layout: Layout) -> Estimator:
-    """Build the configured model for signal or background."""
+def _build(config: ScanConfig, layout: Layout, own: Mapping[str, Any] | None = None) -> Estimator:
+    """Build the configured model for signal or background, which may have options of its own."""
     name, options = config.model.resolve()
-    estimator = build(name, options, layout, config.training.seed)
+    estimator = build(name, {**options, **(own or {})}, layout, config.training.seed)
     if not (isinstance(estimator, Density) and isinstance(estimator, Sampler)):
         raise ConfigError(f"The estimator '{name}' has no density or cannot sample; take the preset 'scan'.")
     return estimator
