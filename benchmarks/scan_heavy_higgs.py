@@ -51,6 +51,7 @@ from scan_heavy_higgs_templates import BINNINGS, Binning, Templates, choose, fit
 
 Array = NDArray[np.float64]
 
+PARTS = ("experiments", "templates", "fits", "costs", "tests")
 ACCURACY = 0.05  # standard deviations of the estimate, of the rivals in cost
 TEMPLATES = "templates"
 _99_PERCENT = 2.576  # standard deviations
@@ -128,11 +129,11 @@ FULL = Plan(
     epochs=40,
     experiments=500,
     binnings=BINNINGS,
-    trials=100,
-    fits=34,
-    tested=34,
-    wrong=10,
-    costs=2,
+    trials=50,
+    fits=10,
+    tested=10,
+    wrong=6,
+    costs=1,
     large=10_000,
     claim=Claim(True, ratio=1.5, zoom=20.0, numerical=3.0, false_rejections=0.02, power=0.99),
 )
@@ -181,8 +182,8 @@ def point_name(theta: Sequence[float]) -> str:
     return " ".join(f"{name}={value:.0f}" for name, value in zip(MASSES, theta, strict=True))
 
 
-def measure_all(plan: Plan, files: Mapping[str, Path], folder: Path, rows: Rows) -> None:
-    """Train, and measure everything that is not known yet."""
+def measure_all(plan: Plan, files: Mapping[str, Path], folder: Path, rows: Rows, chosen: int | None) -> None:
+    """Train, and measure everything that is not known yet, of one point where one is chosen."""
     run_path, noise = folder / "run", files[plan.samples.pool.name]
     training = (files[plan.samples.signal.name], files[plan.samples.background.name])
     if not run_path.exists():
@@ -190,6 +191,8 @@ def measure_all(plan: Plan, files: Mapping[str, Path], folder: Path, rows: Rows)
     rows.measure("training", partial(train_run, *training, run_path, plan.epochs, 1))
     run = open_run(run_path)
     for number, (theta, sample) in enumerate(plan.samples.points.items()):
+        if chosen not in (None, number):
+            continue
         point, pair = point_name(theta), (files[sample.name], noise)
         pools = read_pools(run, *pair, plan.events)
         parts: dict[str, Callable[[], Mapping[str, Any]]] = {
@@ -328,6 +331,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--data", type=Path, help="folder of the samples, instead of the user's cache")
     parser.add_argument("--workers", type=int, default=2, help="processes that make samples")
+    parser.add_argument("--point", type=int, choices=range(3), help="only this point, and the goals with the last")
     options = parser.parse_args(arguments)
     plan = QUICK if options.quick else FULL
     torch.set_num_threads(1)
@@ -336,8 +340,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     files = make_samples(plan.samples.every, folder, options.workers)
     generation = time.monotonic() - begin
     rows = Rows(plan)
-    measure_all(plan, files, folder, rows)
+    measure_all(plan, files, folder, rows, options.point)
     points = [point_name(theta) for theta in plan.samples.points]
+    if options.point is not None:
+        rows.known |= load_rows(plan.name, PATHS)  # of other processes
+        if not all(f"{point}: {part}" in rows.known for point in points for part in PARTS):
+            return
     write_result(
         plan.name,
         values={

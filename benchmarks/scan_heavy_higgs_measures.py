@@ -49,6 +49,9 @@ last two.
 
 # No more than the energy of the collision: as good as a logarithm. Without, 0.05 nat per signal event are lost.
 _BOUNDS = "bounds = [0.0, 13000.0]"
+# By the loss of validation events, in nat an event less than with the preset's own network: 0.11, and 0.13 with batches
+# of 256 for the signal.
+_BACKGROUND = "options = { blocks = 4, hidden = [96, 96], bins = 24 }"
 _LARGEST_SHARE = 1.0 / 5.0  # of a pool that one experiment may take
 
 
@@ -127,8 +130,9 @@ def train_run(signal: Path, background: Path, run: Path, epochs: int, seed: int)
     config = run.with_name(f"{run.name}.toml")
     config.write_text(
         f'[data]\nfiles = ["{signal.name}"]\nselection = "semileptonic"\n[parameters]\n{parameters}\n'
-        f'[observables]\n{observables}\n[background]\nfiles = ["{background.name}"]\n'
-        f'[model]\npreset = "scan"\n[training]\nepochs = {epochs}\nseed = {seed}\n',
+        f'[observables]\n{observables}\n[background]\nfiles = ["{background.name}"]\n{_BACKGROUND}\n'
+        f'[model]\npreset = "scan"\noptions = {{ blocks = 3 }}\n'
+        f"[training]\nepochs = {epochs}\nbatch_size = 256\nlearning_rate = 5e-3\nseed = {seed}\n",
         encoding="utf-8",
     )
     begin = time.process_time()
