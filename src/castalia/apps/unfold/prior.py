@@ -5,7 +5,8 @@ the data its draws lie between that prior and the truth: they are one pass of an
 a classifier, the ratio of the unfolded distribution to the simulation's truth, takes it for the new prior, and draws
 again: from a model trained anew on reweighted simulation, or from the same draws, which then carry that ratio as
 weights, normalised event by event. The latter costs no training of the model, as long as the draws still reach where
-the posterior has moved: `PriorPass.draws` says how many of them do.
+the posterior has moved: `PriorPass.draws` says how many of them do. Normalising leaves a bias towards the old prior,
+inversely proportional to the number of draws; with 100 of them it is a tenth of a per cent to a per cent of a width.
 
 Where the model was trained on selected events, prior and unfolded distribution are those of selected events.
 
