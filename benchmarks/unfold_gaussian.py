@@ -33,7 +33,7 @@ from record import Goal, add_row, load_rows, write_result
 Array = NDArray[np.float64]
 
 PASSES = 7
-DRAWS = 40
+DRAWS = 80
 BINS = {1: (41, 51), 2: (25, 31)}
 """Edges of each column, from -4 to 4 at truth level and from -5 to 5 at detector level."""
 

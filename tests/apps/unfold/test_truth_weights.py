@@ -4,7 +4,7 @@ from unfolding_toys import toy
 
 from castalia.apps.unfold.omnifold import OmniFoldConfig, omnifold
 from castalia.apps.unfold.truth_weights import load_truth_weights
-from castalia.errors import DataError, ModelError
+from castalia.errors import ConfigError, DataError, ModelError
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +21,8 @@ def test_saving_changes_no_number_and_writes_no_pickle(weights, tmp_path):
     assert loaded.by_member(own).shape == (2, 1_000)
     files = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert files == {"model.safetensors", "model.json"}
+    with pytest.raises(ConfigError, match="holds a reweighting already"):
+        weights.save(tmp_path / "unfolded")
 
 
 def test_other_columns_are_refused(weights):

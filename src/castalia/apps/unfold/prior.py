@@ -5,7 +5,9 @@ the data its draws lie between that prior and the truth: they are one pass of an
 a classifier, the ratio of the unfolded distribution to the simulation's truth, takes it for the new prior, and draws
 again: from a model trained anew on reweighted simulation, or from the same draws, which then carry that ratio as
 weights, normalised event by event. The latter costs no training of the model, as long as the draws still reach where
-the posterior has moved: `PriorPass.draws` says how many of them do.
+the posterior has moved: `PriorPass.draws` says how many of them do. Normalising leaves a bias towards the old prior
+that falls with the number of draws: about one per cent of a width with 40 of them, in the known measurement of
+`castalia.processes.gaussian_smearing`.
 
 Where the model was trained on selected events, prior and unfolded distribution are those of selected events.
 
@@ -19,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, final
+from typing import TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +48,10 @@ Array = NDArray[np.float64]
 TruthFunction: TypeAlias = Callable[[Array], Array]
 """Truths of shape ``(events, columns)`` to positive factors of shape ``(events,)``."""
 
+RatioLearner: TypeAlias = Callable[[tuple[Array, Array], tuple[Array, Array], int], TruthFunction]
+"""From two samples, each values of shape ``(rows, columns)`` and weights of shape ``(rows,)``, and the number of the
+pass to the ratio of the first over the second."""
+
 _LEARNED = 4
 """Draws of each event that the ratio is learned from: more of them say little more of the same event."""
 
@@ -62,16 +68,6 @@ class PosteriorDraws:
 
     values: Array
     weights: Array
-
-
-class RatioLearner(Protocol):
-    """Learns the ratio of two weighted samples, pass after pass."""
-
-    def __call__(
-        self, numerator: tuple[Array, Array], denominator: tuple[Array, Array], iteration: int
-    ) -> TruthFunction:
-        """Return numerator over denominator; each has values, ``(rows, columns)``, and weights, ``(rows,)``."""
-        ...
 
 
 @final

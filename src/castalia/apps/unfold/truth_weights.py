@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from castalia.apps.unfold.density_ratio import DensityRatio, load_ratio
-from castalia.errors import ModelError
+from castalia.errors import ConfigError, ModelError
 from castalia.metrics.arrays import as_columns
 
 __all__ = ["TruthWeights", "load_truth_weights"]
@@ -50,8 +50,11 @@ class TruthWeights:
         """Save as safetensors and JSON, one folder a member.
 
         Raises:
+            ConfigError: If the folder holds a reweighting already.
             MachineError: If the disk refuses.
         """
+        if any(folder.glob("member-*")):
+            raise ConfigError(f"{folder}: holds a reweighting already; name another folder, or remove it.")
         for number, member in enumerate(self.members):
             member.save(folder / f"member-{number:02d}")
 
