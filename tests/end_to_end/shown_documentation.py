@@ -4,7 +4,7 @@ import inspect as python_inspect
 import re
 from pathlib import Path
 
-from castalia.cli import demo_scan, demo_simulate
+from castalia.cli import demo_scan, demo_simulate, demo_unfold
 from castalia.cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -35,10 +35,11 @@ CONFIGS = {
     **{path.name: path.read_text() for path in (ROOT / "examples").glob("*.toml")},
     "demo": demo_simulate.CONFIG.format(events=100, epochs=2, seed=1),
     "demo scan": demo_scan.CONFIG.format(epochs=2, seed=1),
+    "demo unfold": demo_unfold.CONFIG.format(epochs=2, seed=1),
 }
 
 
-def is_of_scan(line: str) -> bool:
-    """Tell whether a command is one of scan's, which begin from other files than those of simulate."""
+def is_of(application: str, line: str) -> bool:
+    """Tell whether a command is one of an application's, which begin from other files than those of simulate."""
     words = line.split()
-    return words[0] == "scan" or words[:2] == ["demo", "scan"]
+    return words[0] == application or words[:2] == ["demo", application]

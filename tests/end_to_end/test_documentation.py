@@ -10,7 +10,7 @@ import awkward as ak
 import numpy as np
 import pytest
 from castalia_console import SMALL_MODEL, here, read, write_config
-from shown_documentation import CONFIGS, HELP, SHOWN, is_of_scan
+from shown_documentation import CONFIGS, HELP, SHOWN, is_of
 
 from castalia.apps.simulate.config import parse_config
 from castalia.cli import demo_simulate
@@ -21,8 +21,9 @@ from castalia.processes.hard import COLLIDER_PROCESSES
 from castalia.rng import Stream
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = [line for line in SHOWN if not is_of_scan(line)]
-SCANS = {name for name, text in CONFIGS.items() if "[parameters" in text}  # test_documentation_scan.py
+COMMANDS = [line for line in SHOWN if not any(is_of(application, line) for application in ("scan", "unfold"))]
+# In test_documentation_scan.py and test_documentation_unfold.py.
+OTHERS = {name for name, text in CONFIGS.items() if "[parameters" in text or "[truth" in text}
 WHOLE = {name: text for name, text in CONFIGS.items() if "[data]" in text and "[target]" in text}
 
 
@@ -51,11 +52,12 @@ def test_the_documentation_was_found():
         "demo", "export", "inspect", "report", "generate diphoton", "generate detector", "generate card",
         *(f"generate {process.name}" for process in COLLIDER_PROCESSES),
         "simulate train", "simulate sample", "simulate evaluate", "scan train", "scan fit", "scan coverage",
+        "unfold train", "unfold sample", "unfold evaluate",
     }  # fmt: skip
     assert all(HELP.values()), "each command's help has an example"
     assert len(SHOWN) >= 12
     assert {"diphoton.toml", "demo"} < set(WHOLE)
-    assert {"scan.toml", "demo scan"} <= SCANS
+    assert {"scan.toml", "demo scan", "unfold.toml", "demo unfold"} <= OTHERS
     assert any(name.startswith("README.md") for name in WHOLE)
     assert any(name.startswith("quickstart.md") for name in WHOLE)
 
@@ -151,7 +153,7 @@ def test_a_shown_configuration_trains(name, tmp_path):
     here("simulate", "train", tmp_path / "shown.toml", "-o", tmp_path / "run").good()
 
 
-@pytest.mark.parametrize("name", sorted(set(CONFIGS) - set(WHOLE) - SCANS))
+@pytest.mark.parametrize("name", sorted(set(CONFIGS) - set(WHOLE) - OTHERS))
 def test_a_shown_piece_fits_into_a_configuration(name, tmp_path):
     text = CONFIGS[name]
     if "entry-points" in text:  # of a package's own pyproject.toml

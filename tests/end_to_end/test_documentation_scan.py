@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from castalia_console import here
-from shown_documentation import CONFIGS, ROOT, SHOWN, is_of_scan
+from shown_documentation import CONFIGS, ROOT, SHOWN, is_of
 
 from castalia.apps.scan.config import ScanConfig, parse_config
 from castalia.cli import demo_scan
@@ -19,7 +19,7 @@ from castalia.metrics.bands import ONE_SIGMA
 from castalia.production.collider import ColliderRequest
 from castalia.rng import Stream
 
-COMMANDS = [line for line in SHOWN if is_of_scan(line)]
+COMMANDS = [line for line in SHOWN if is_of("scan", line)]
 SCANS = {name: text for name, text in CONFIGS.items() if "[parameters" in text}
 SMALL = "[model]\noptions = { hidden = [8, 8] }\n\n[training]\nepochs = 1\nbatch_size = 512\n"
 POINT = {"m_H": 475.0, "m_Hpm": 310.0}

@@ -46,6 +46,7 @@ charge = {{ column = "muon_charge" }}
 [truth]
 coordinates = "decay_tree"               # masses and sums close exactly
 resonances = ["t_lep", "t_had"]
+defined = "parton_complete"              # where it is 0 the event has no such truth: it is not learned from
 
 [truth.particles]                        # columns parton_b_lep_pt, _eta, _phi, _mass and so on
 b_lep = "parton_b_lep"

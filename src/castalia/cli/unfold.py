@@ -88,7 +88,7 @@ def sample(
 ) -> None:
     """Draw the truth behind measured events; the file needs no columns of the truth.
 
-    Example: castalia unfold sample run data.root -o unfolded.parquet --draws 20 --workers 2
+    Example: castalia unfold sample run data.parquet -o unfolded.parquet --draws 20 --workers 2
     """
     from castalia.apps.unfold.sample import SampleRequest
     from castalia.apps.unfold.sample import sample as sample_files
@@ -134,7 +134,7 @@ def evaluate(
 
     Of a file that the run was trained on only the test split is used.
 
-    Example: castalia unfold evaluate run ttbar.parquet -o report
+    Example: castalia unfold evaluate run fresh.parquet -o report
     """
     from castalia.apps.unfold.evaluate import EvaluateRequest
     from castalia.apps.unfold.evaluate import evaluate as evaluate_run

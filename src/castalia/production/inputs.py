@@ -71,6 +71,7 @@ def plan_inputs(
     draws: int = 1,
     members: int = 1,
     unit_events: int = UNIT_EVENTS,
+    further: tuple[str, ...] = (),
 ) -> InputPlan:
     """Open every file and cut all of them into units.
 
@@ -83,11 +84,12 @@ def plan_inputs(
         draws: Units for each range that differ by their random numbers.
         members: Units for each range that differ by their model.
         unit_events: Rows a unit.
+        further: Columns that are wanted besides.
 
     Raises:
         DataError: If a file cannot be used, or is a copy of another.
     """
-    columns = features.columns_to_sample
+    columns = (*features.columns_to_sample, *further)
     inputs = usable_files(files, features, columns, tree=tree, rename=rename, skip_bad=skip_bad_files)
     units: list[Unit] = []
     first_event: dict[str, int] = {}
@@ -116,8 +118,9 @@ def usable_batches(
     rename: Mapping[str, str],
     skip_bad: int,
     batch_events: int = BATCH_EVENTS,
+    further: tuple[str, ...] = (),
 ) -> Iterator[InputBatch]:
-    """Read a unit's range batch by batch, without the rows that cannot be used.
+    """Read a unit's range batch by batch, without the rows that cannot be used; arguments as in ``plan_inputs``.
 
     Raises:
         DataError: If the file cannot be read, or more rows are bad than may be left out.
@@ -125,7 +128,8 @@ def usable_batches(
     schema, policy = features.input_schema, BadRowPolicy(skip_bad)
     with open_reader(Path(unit.source), tree, rename) as reader:
         row = unit.start
-        columns = features.readable(features.columns_to_sample, reader.columns(), unit.source)
+        wanted = (*features.columns_to_sample, *further)
+        columns = features.readable(wanted, reader.columns(), unit.source)
         for number, table in enumerate(reader.iterate(columns, batch_events, unit.start, unit.stop)):
             rows = np.arange(row, row + len(table))
             row += len(table)

@@ -128,6 +128,19 @@ def test_events_without_a_truth_are_left_out(tmp_path):
     assert "NaN" in here("unfold", "train", config(tmp_path, epochs=1), "-o", tmp_path / "other").refused(3)
 
 
+def test_only_selected_events_are_unfolded(folder, tmp_path):
+    table = events(400)
+    write(tmp_path / "z.parquet", table.with_columns({"good": np.arange(400) % 4 > 0}))
+    path = config(tmp_path, data='selection = "good"', epochs=1)
+    here("unfold", "train", path, "-o", tmp_path / "run").good()
+    words = ("unfold", "sample", tmp_path / "run", tmp_path / "z.parquet", "-o", tmp_path / "u.parquet", "--json")
+    summary = here(*words).good().json
+    assert (summary["events"], summary["unselected"]) == (300, 100)
+    assert (np.asarray(read(tmp_path / "u.parquet")["event"]) % 4 > 0).all()
+    words = ("unfold", "sample", tmp_path / "run", folder / "fresh.parquet", "-o", tmp_path / "other.parquet")
+    assert "'good'" in here(*words).refused(3)
+
+
 def test_a_dry_run_writes_nothing(folder, tmp_path):
     before = listing(folder)
     for words in (

@@ -94,6 +94,7 @@ class SampleTask(Task):
             rename=request.rename,
             skip_bad=request.skip_bad,
             batch_events=_BATCH_EVENTS,
+            further=_flags(model),
         ):
             selected = model.features.selected(batch.table)
             rng = Stream(request.seed, "posterior draws", unit.noise_key).at(batch.number)
@@ -153,7 +154,7 @@ def sample(
     if request.output.resolve() in {path.resolve() for path in request.files}:
         raise ConfigError(f"{request.output}: is one of the inputs; write the unfolded events to another file.")
     model = open_model(request.run)
-    check_rename(request.rename, model.features.columns_to_sample)
+    check_rename(request.rename, (*model.features.columns_to_sample, *_flags(model)))
     plan = plan_inputs(
         request.files,
         model.features,
@@ -161,6 +162,7 @@ def sample(
         rename=request.rename,
         skip_bad_files=request.skip_bad_files,
         unit_events=_UNIT_EVENTS,
+        further=_flags(model),
     )
     task = SampleTask(request, _schema(model, plan, request.draws))
     if request.dry_run:
@@ -191,6 +193,12 @@ def sample(
         "seconds": round(seconds, 2),
         "draws_per_second": round(produced.entries * request.draws / seconds),
     }
+
+
+def _flags(model: PosteriorModel) -> tuple[str, ...]:
+    """Return the column that tells selected events, where there is one."""
+    selection = model.config.data.selection
+    return () if selection is None else (selection,)
 
 
 def _schema(model: PosteriorModel, plan: InputPlan, draws: int) -> Schema:

@@ -1,0 +1,129 @@
+"""Every command and every configuration of unfold that the documentation shows, run at a small size."""
+
+import re
+import shlex
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+from castalia_console import here
+from shown_documentation import CONFIGS, ROOT, SHOWN, is_of
+
+from castalia.apps.unfold.config import UnfoldConfig, parse_config
+from castalia.cli import demo_unfold
+from castalia.data.schema import ColumnSpec, Schema
+from castalia.data.table import Table
+from castalia.data.writers import open_writer
+from castalia.physics.decay_coordinates import coordinates, decode
+from castalia.physics.four_vectors import from_cartesian
+from castalia.production.collider import ColliderRequest
+from castalia.rng import Stream
+
+COMMANDS = [line for line in SHOWN if is_of("unfold", line)]
+UNFOLDINGS = {name: text for name, text in CONFIGS.items() if "[truth" in text}
+SMALL = (
+    "[model]\noptions = { hidden = [8], encoder = { width = 8, heads = 1, blocks = 1 } }\n\n[training]\nepochs = 1\n"
+)
+EVENTS = 2_400
+
+
+def small(text: str) -> str:
+    """Return a configuration with a network that learns in a second."""
+    return re.sub(r"^\[(model|training)\]\n(.+\n)*\n?", "", text, flags=re.MULTILINE) + "\n" + SMALL
+
+
+def events(config: UnfoldConfig, path: Path, number: int, seed: int) -> Path:
+    """Write random events with every column of a configuration, and a truth that the decay tree can have."""
+    rng, tree = Stream(seed, "documented").at(), config.truth.tree()
+    columns = {"event": np.arange(number), **{name: np.full(number, seed) for name in ("run", "luminosityBlock")}}
+    columns |= {name: np.ones(number, dtype=np.int64) for name in (config.data.selection, config.truth.defined) if name}
+    columns |= {variable.column: rng.uniform(1.0, 3.0, number) for variable in config.condition.values()}
+    names = list(coordinates(tree))
+    values = np.stack([rng.exponential(20.0, number) if n.endswith("_release") else rng.normal(0, 1, number)
+                       for n in names], axis=1)  # fmt: skip
+    leaves = decode(tree, values, np.full(len(tree.leaves), 0.5))
+    for place, prefix in enumerate(config.truth.particles.values()):
+        momentum = leaves[:, place, :3]
+        energy = np.hypot(np.linalg.norm(momentum, axis=1), 0.5)
+        found = zip(("pt", "eta", "phi"), from_cartesian(np.column_stack([momentum, energy])), strict=False)
+        columns |= {f"{prefix}_{what}": value for what, value in found}
+        columns[f"{prefix}_mass"] = np.full(number, 0.5)
+    jagged = {}
+    for variables in config.lists.values():
+        counts = rng.integers(0, 4, number)
+        for variable in variables.values():
+            jagged[variable.column] = ak.unflatten(rng.uniform(1.0, 3.0, counts.sum()), counts)
+    specs = [ColumnSpec(name=name, dtype=str(values.dtype)) for name, values in columns.items()]
+    specs += [ColumnSpec(name=name, dtype="float64", shape="jagged") for name in jagged]
+    with open_writer(path, Schema(columns=tuple(specs))) as writer:
+        writer.write(Table({**columns, **jagged}))
+    return path
+
+
+def made(request: ColliderRequest, _progress: object) -> None:
+    """Stand in for Pythia in the demo."""
+    config = parse_config(CONFIGS["demo unfold"], Path("unfold.toml"), Path())
+    events(config, request.output, request.events, request.seed)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything that the shown commands begin from, under the names they use."""
+    folder = tmp_path_factory.mktemp("desk")
+    text = small((ROOT / "examples" / "unfold.toml").read_text())
+    for name in ("unfold.toml", "ttbar.toml"):
+        (folder / name).write_text(text)
+    config = parse_config(text, folder / "unfold.toml", folder)
+    for number, name in enumerate(("ttbar", "fresh", "data")):
+        events(config, folder / f"{name}.parquet", EVENTS, 1 + number)
+    here("unfold", "train", folder / "unfold.toml", "-o", folder / "run").good()
+    return folder
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out figures and the joint classifier, most of the time of an evaluation."""
+    from castalia.metrics.auc import AucEstimate
+    from castalia.metrics.two_sample import TwoSampleTest
+
+    half = AucEstimate(0.5, 0.01, EVENTS)
+    monkeypatch.setattr("castalia.apps.unfold.evaluate.draw_figures", lambda *_: {})
+    monkeypatch.setattr("castalia.apps.unfold.judging.joint_auc", lambda *_, **__: half)
+    monkeypatch.setattr("castalia.apps.unfold.judging.joint_test", lambda *_, **__: TwoSampleTest(half, half, half))
+
+
+def test_the_documentation_of_unfold_was_found() -> None:
+    assert {line.split()[1] for line in COMMANDS} == {"train", "sample", "evaluate", "unfold"}
+    assert {"unfold.toml", "demo unfold"} == set(UNFOLDINGS)
+    # The demo's file is the example's, but for comments and sizes.
+    shown, example = (re.sub(r"#.*|epochs = \d+|batch_size = \d+", "", UNFOLDINGS[name]) for name in sorted(UNFOLDINGS))
+    assert shown.split() == example.split()
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_shown_command_of_unfold_runs(line: str, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(desk)
+    monkeypatch.setattr("castalia.production.collider.generate_collider", made)
+    braces = SMALL.replace("{", "{{").replace("}", "}}")
+    monkeypatch.setattr(demo_unfold, "CONFIG", small(demo_unfold.CONFIG).replace(SMALL, braces))
+    size = demo_unfold._Size(EVENTS, EVENTS, 1, 40, (1, 1, 1, 1, 1))
+    monkeypatch.setattr(demo_unfold, "QUICK", size)
+    monkeypatch.setattr(demo_unfold, "FULL", size)
+    smaller = {"--workers": "1", "--draws": "2"}
+    words = shlex.split(line)
+    for i, word in enumerate(words[:-1]):
+        words[i + 1] = smaller.get(word, words[i + 1])
+        if word == "-o" and "--resume" not in words:
+            words[i + 1] = str(tmp_path / words[i + 1])
+    result = here(*words)
+    # Random events have nothing to be learned; the gate says so.
+    assert result.code == 0 or (result.code == 5 and {"evaluate", "demo"} & set(words)), result.err
+    assert result.out
+
+
+@pytest.mark.parametrize("name", UNFOLDINGS)
+def test_a_shown_configuration_of_unfold_is_valid(name: str, tmp_path: Path) -> None:
+    config = parse_config(UNFOLDINGS[name], tmp_path / "shown.toml", tmp_path)
+    assert config.features().layout.condition_objects
