@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from castalia.data.strict import StrictModel, config_error
 from castalia.errors import ConfigError
+from castalia.estimators.event_presets import EVENT_PRESETS
 from castalia.estimators.registry import preset
 
 __all__ = [
@@ -54,6 +55,8 @@ TRAINING_OF_PRESET: dict[str, dict[str, Any]] = {
     # A mixture of two normals that moves with two parameters, 100k events: 15 epochs of the default leave a KL of 0.017
     # nat per event, of these steps 0.008, and 30 epochs of them 0.007; with relu instead of silu these leave 0.012.
     "scan": {**TRAINING_OTHERWISE, "epochs": 20, "batch_size": 1024, "learning_rate": 1e-2},
+    # Attention makes a step expensive, and half as large a one is nearly as good.
+    **dict.fromkeys(EVENT_PRESETS, {**TRAINING_OTHERWISE, "batch_size": 512}),
 }
 
 
