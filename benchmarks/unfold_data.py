@@ -1,9 +1,8 @@
 """Samples of the unfolding benchmarks: ``python benchmarks/unfold_data.py [--quick] [--data DIR]``.
 
-Top-quark pairs of which one in eight is selected: 300,000 to learn from (a tenth of them chooses the best epoch), 50,000
-to judge on, 50,000 in the place of data. The stress samples have another truth (Z' bosons among them) or another shower
-(the A14 tune). Truth is written at parton and particle level, for events that fail the selection as well.
-The full ones take about an hour and a half of two cores, and 3 GB.
+Top-quark pairs of which one in eight is selected: 300,000 to learn from, 50,000 to judge on, 50,000 in the place of
+data. The stress samples have another truth (Z' bosons) or another shower (the A14 tune). Truth is written at parton and
+particle level, for events that fail the selection as well. The full ones take about an hour and a half of two cores.
 """
 
 from __future__ import annotations
