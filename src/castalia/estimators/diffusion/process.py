@@ -171,7 +171,7 @@ class Diffusion(nn.Module):
 
         gammas = np.linspace(stop, start, self.config.evaluations + 1).tolist()
         z: Tensor = SAMPLERS[self.config.sampler](predict, noise, gammas, rng)
-        return z * (1 + math.exp(start)) ** 0.5
+        return z * math.sqrt(1 + math.exp(start))
 
     def _level(self, gamma: Tensor) -> Tensor:
         return (gamma - self.config.start) / (self.config.stop - self.config.start)
