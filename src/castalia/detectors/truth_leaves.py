@@ -114,7 +114,7 @@ def particle_level_columns(events: Table) -> dict[str, NDArray[Any]]:
     Returns:
         For each leaf ``particle_level_LEAF_pt``, ``_eta``, ``_phi``, ``_mass``, GeV and radians, and ``fiducial``, the
         detector's selection at truth level: exactly one electron or muon of pt >= 20 GeV, and of jets of pt >= 25 GeV
-        not within 0.4 of it at least four, two of them of b flavour, all with |eta| < 2.5. Momenta are NaN
+        not within 0.4 of it at least four, two of them of b flavour, all within 2.5 in eta. Momenta are NaN
         where it is false. ``q_up`` is the harder of the two other jets, which do not tell their quark's type.
 
     Raises:

@@ -176,8 +176,10 @@ class VariationalLatentDiffusion(EventEstimator):
 
         def losses(target: Tensor, _: Tensor) -> Losses:
             vectors = self.encoder(batch.condition)
-            latent, _ = autoencoder.encode(target, vectors, self._measured(batch))
-            decoded = autoencoder.decode(diffusion.first(latent, _normal(latent, rng)), vectors)
+            # The event's encoder learns from the diffusion: errors of the reconstruction say nothing of the event.
+            seen = vectors.detach()
+            latent, _ = autoencoder.encode(target, seen, self._measured(batch))
+            decoded = autoencoder.decode(diffusion.first(latent, _normal(latent, rng)), seen)
             parts, beta = diffusion.losses(latent, vectors, rng), autoencoder.beta
             terms = {"reconstruction": autoencoder.reconstruction_loss(target, decoded)}
             terms |= {"diffusion": beta * parts.diffusion, "prior": beta * parts.prior}

@@ -163,7 +163,7 @@ class Diffusion(nn.Module):
             ``z`` at time 0 divided by its ``alpha``, shape ``(events, D)``.
         """
         given = self.denoiser.given(condition)
-        start, stop = (float(end) for end in self.schedule.ends())
+        start, stop = (float(end.detach()) for end in self.schedule.ends())
 
         def predict(z: Tensor, gamma: float) -> Tensor:
             level = torch.tensor(gamma).to(z)
