@@ -10,6 +10,7 @@ import torch
 from castalia.data.layout import Layout, Variable
 from castalia.errors import ConfigError
 from castalia.estimators import registry
+from castalia.estimators.event_presets import EVENT_PRESETS
 from castalia.estimators.flows.flow import MaskedAutoregressiveFlow
 
 LAYOUT = Layout((Variable("c"),), (Variable("x"), Variable("y")))
@@ -35,8 +36,37 @@ def test_the_paper_preset_is_the_paper():
     assert config.univariate == "affine"
 
 
+@pytest.mark.parametrize("name", list(registry.PRESETS))
+def test_lists_and_angles_are_for_those_who_take_them(name):
+    estimator, options = registry.preset(name)
+    lists = Layout(LAYOUT.condition, LAYOUT.target, {"jets": (Variable("pt"),)})
+    angle = Layout((*LAYOUT.condition, Variable("phi", transform="angle")), LAYOUT.target)
+    if registry.estimator_class(estimator).takes_lists:
+        for layout in (lists, angle):
+            assert registry.build(estimator, options, layout).layout == layout
+        return
+    presets = (
+        "c_vld, c_vld_paper, cinn, cinn_spline, cvae, ldm, .*, unfold_flow_matching, vdm, vdm_paper, vld, vld_paper"
+    )
+    with pytest.raises(ConfigError, match=rf"takes no lists of objects in its condition \(jets\); .*{presets}"):
+        registry.build(estimator, options, lists)
+    with pytest.raises(ConfigError, match=rf"takes no angles in its condition \(phi\); .*{presets}"):
+        registry.build(estimator, options, angle)
+
+
+def test_tuned_presets_are_of_one_size():
+    targets = tuple(Variable(f"x{i}") for i in range(24))
+    condition = tuple(Variable(name) for name in ("met_x", "met_y"))
+    jets = tuple(Variable(name) for name in ("pt", "eta", "phi", "tag"))
+    layout = Layout(condition, targets, {"jets": jets, "leptons": jets})
+    for name, (_, options) in EVENT_PRESETS.items():
+        estimator = registry.build(*registry.preset(name), layout)
+        assert 0.5e6 < sum(parameter.numel() for parameter in estimator.parameters()) < 0.8e6, name
+        assert (options.get("marginals") == "standardise") == name.endswith("_paper"), name
+
+
 def test_unknown_names_list_the_known_ones():
-    with pytest.raises(ConfigError, match=r"no preset 'papr'; known presets: compact, flow_matching, paper"):
+    with pytest.raises(ConfigError, match=r"no preset 'papr'; known presets: c_vld, .*compact, .*vld_paper"):
         registry.preset("papr")
     with pytest.raises(ConfigError, match=r"no estimator 'flow'.*masked_autoregressive_flow"):
         registry.build("flow", {}, LAYOUT)

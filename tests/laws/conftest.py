@@ -11,13 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from castalia.data.feature_arrays import ObjectArrays
 from castalia.data.layout import Layout, Variable
 from castalia.estimators.arrays import batch_from_arrays
-from castalia.estimators.base import Batch, Estimator
+from castalia.estimators.base import Batch, Density, Estimator, Events
 from castalia.estimators.flow_matching.continuous import ContinuousBlock
-from castalia.estimators.registry import PRESETS, build
+from castalia.estimators.registry import BUILT_IN, PRESETS, build
 from castalia.rng import Stream
 
+_SMALL: dict[str, Any] = {"encoder": {"width": 4, "heads": 2, "blocks": 1}, "marginals": "standardise"}
+_AUTOENCODER: dict[str, Any] = {"latent": 3, "hidden": [12]}
+_DIFFUSION: dict[str, Any] = {"width": 12, "blocks": 1, "evaluations": 4}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "affine": ("masked_autoregressive_flow", {"blocks": 2, "hidden": [16, 16]}),
     "embedded": (
@@ -40,20 +44,51 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "coupling spline": ("coupling_spline_flow", {"blocks": 3, "hidden": [16, 16], "permutation": "mixed"}),
     "flow matching": ("flow_matching", {"hidden": [16], "sampling_steps": 8, "density_steps": 4}),
     "smearing": ("parametric_smearing", {"bins": 2}),
+    "cinn": ("cinn", {**_SMALL, "blocks": 3, "hidden": [12]}),
+    "cinn spline": ("cinn", {**_SMALL, "blocks": 2, "hidden": [12], "univariate": "affine_spline", "bins": 4}),
+    "event flow matching": (
+        "event_flow_matching",
+        {**_SMALL, "hidden": [16], "affine_hidden": [8], "evaluations": 32, "density_steps": 2},
+    ),
+    "latent diffusion": (
+        "variational_latent_diffusion",
+        {
+            **_SMALL,
+            "autoencoder": {**_AUTOENCODER, "encoder_sees_event": True},
+            "diffusion": {**_DIFFUSION, "prediction": "noise", "loss": "likelihood", "schedule": "learned"},
+            "encoder": {"width": 6, "heads": 2, "blocks": 2},
+            "marginals": "gaussianise",
+        },
+    ),
+    "pretrained": (
+        "variational_latent_diffusion",
+        {**_SMALL, "autoencoder": _AUTOENCODER, "diffusion": _DIFFUSION, "pretrained": True},
+    ),
+    "diffusion": ("variational_latent_diffusion", {**_SMALL, "diffusion": _DIFFUSION}),
+    "variational": (
+        "variational_latent_diffusion",
+        {**_SMALL, "autoencoder": {**_AUTOENCODER, "encoder_sees_event": True, "decoder_sees_event": True}},
+    ),
 }
-FLOWS = [kind for kind in KINDS if kind != "smearing"]
-LIKELIHOOD_FLOWS = [kind for kind in FLOWS if kind != "flow matching"]
+DENSITIES = [kind for kind, (name, _) in KINDS.items() if issubclass(BUILT_IN[name], Density)]
+FLOWS = [kind for kind in DENSITIES if kind != "smearing"]
+LIKELIHOOD_FLOWS = [kind for kind in FLOWS if "flow matching" not in kind]
 CONDITION = (
     Variable("et_1", "GeV", transform="log", group="et", object_index=0),
     Variable("et_2", "GeV", transform="log", group="et", object_index=1),
     Variable("mu"),
 )
+LISTS = {"clusters": (Variable("et", "GeV", transform="log"),)}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test runs for every ``kind`` of estimator, ``flow``, ``likelihood_flow`` and ``size`` that it names."""
+    """A test runs for each ``kind`` of estimator that it names, or ``density``, ``flow`` and so on, and each ``size``."""
     if "kind" in metafunc.fixturenames:
         metafunc.parametrize("kind", list(KINDS))
+    if "density" in metafunc.fixturenames:
+        metafunc.parametrize("density", DENSITIES)
+    if "event_density" in metafunc.fixturenames:
+        metafunc.parametrize("event_density", [kind for kind in DENSITIES if BUILT_IN[KINDS[kind][0]].takes_lists])
     if "flow" in metafunc.fixturenames:
         metafunc.parametrize("flow", FLOWS)
     if "likelihood_flow" in metafunc.fixturenames:
@@ -62,7 +97,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("size", [1, 2, 6])
 
 
-def _events(variables: tuple[Variable, ...], count: int) -> Batch:
+def _events(variables: tuple[Variable, ...], count: int, lists: bool) -> Batch:
     rng = Stream(1, "law tests").at()
     et = 20 + rng.exponential(40, (count, 2))
     mu = rng.uniform(0, 40, (count, 1))
@@ -78,7 +113,9 @@ def _events(variables: tuple[Variable, ...], count: int) -> Batch:
         elif variable.transform == "log":
             z = np.exp(z)
         columns.append(z)
-    return batch_from_arrays(np.hstack([et, mu]), np.stack(columns, axis=1), dtype=torch.float64)
+    seen = et[..., None] * np.exp(0.1 * rng.standard_normal((count, 2, 1)))
+    objects = {"clusters": ObjectArrays(seen, rng.random((count, 2)) < 0.8)} if lists else None
+    return batch_from_arrays(np.hstack([et, mu]), np.stack(columns, axis=1), dtype=torch.float64, objects=objects)
 
 
 def _plain(size: int) -> tuple[Variable, ...]:
@@ -96,6 +133,12 @@ def kinds() -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 @pytest.fixture
+def densities() -> list[str]:
+    """Return the kinds that know their density."""
+    return DENSITIES
+
+
+@pytest.fixture
 def make() -> Callable[..., tuple[Estimator, Batch]]:
     """Return a factory ``make(kind, variables_or_size, scramble=0.2)`` of a prepared float64 estimator and events.
 
@@ -106,8 +149,9 @@ def make() -> Callable[..., tuple[Estimator, Batch]]:
         kind: str, variables: tuple[Variable, ...] | int, scramble: float = 0.2, count: int = 4000
     ) -> tuple[Estimator, Batch]:
         targets = _plain(variables) if isinstance(variables, int) else variables
-        events = _events(targets, count)
-        estimator = build(*KINDS[kind], Layout(CONDITION, targets)).double()
+        lists = BUILT_IN[KINDS[kind][0]].takes_lists
+        events = _events(targets, count, lists)
+        estimator = build(*KINDS[kind], Layout(CONDITION, targets, LISTS if lists else {})).double()
         estimator.prepare(events.chunks(1000))
         rng = Stream(2, "scrambled weights").at()
         with torch.no_grad():
@@ -116,6 +160,12 @@ def make() -> Callable[..., tuple[Estimator, Batch]]:
         return estimator, events
 
     return factory
+
+
+@pytest.fixture
+def encoded() -> Callable[[Estimator, Events], Tensor]:
+    """Return ``encoded(estimator, condition)``: what the blocks of a flow see of a condition."""
+    return lambda flow, condition: flow.encoder(condition) if flow.takes_lists else flow.conditions(condition.flat)
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from typing import Any
 __all__ = ["EVENT_PRESETS"]
 
 _LIKELIHOOD: dict[str, Any] = {"prediction": "noise", "loss": "likelihood", "schedule": "learned"}
-_LATENT: dict[str, Any] = {"start": -7.0}
+_LATENT: dict[str, Any] = {"start": -5.0}
 
 
 def _tuned(sees: tuple[bool, bool], **options: Any) -> tuple[str, dict[str, Any]]:
     """Return a latent diffusion whose encoder and decoder see the event or not."""
     encoder, decoder = sees
-    autoencoder = {"encoder_sees_event": encoder, "decoder_sees_event": decoder}
+    autoencoder = {"latent": 24, "encoder_sees_event": encoder, "decoder_sees_event": decoder}
     return "variational_latent_diffusion", {"autoencoder": autoencoder, "diffusion": _LATENT, **options}
 
 
@@ -29,14 +29,14 @@ EVENT_PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     "uc_vld": _tuned((False, False)),
     "c_vld": _tuned((True, True)),
     "ldm": _tuned((False, False), pretrained=True),
-    "vdm": ("variational_latent_diffusion", {"diffusion": {"width": 320}}),
+    "vdm": ("variational_latent_diffusion", {"diffusion": {"width": 320, "start": -10.0}}),
     "cvae": (
         "variational_latent_diffusion",
         {"autoencoder": {"encoder_sees_event": True, "decoder_sees_event": True, "hidden": [320, 320, 320]}},
     ),
     "cinn": ("cinn", {"blocks": 24, "hidden": [96, 96]}),
-    "cinn_spline": ("cinn", {"blocks": 8, "hidden": [96, 96], "univariate": "affine_spline"}),
-    "unfold_flow_matching": ("event_flow_matching", {"hidden": [384, 384, 384]}),
+    "cinn_spline": ("cinn", {"blocks": 10, "hidden": [96, 96], "univariate": "affine_spline"}),
+    "unfold_flow_matching": ("event_flow_matching", {"hidden": [448, 448, 448]}),
     "vld_paper": _paper((True, False)),
     "uc_vld_paper": _paper((False, False)),
     "c_vld_paper": _paper((True, True)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import final
 
 import torch
@@ -30,6 +31,7 @@ class Gaussianisation(nn.Module):
 
     Args:
         columns: Number of columns, ``T``.
+        kept: Columns that are left as they are: those whose values are steps, which no continuous map makes normal.
 
     References:
         Chen and Gopinath, Gaussianization (2000), section 3; the spline: Gregory and Delbourgo (1982), with the
@@ -40,9 +42,10 @@ class Gaussianisation(nn.Module):
     positions: Tensor
     slopes: Tensor
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, columns: int, kept: Sequence[int] = ()) -> None:
         super().__init__()
         scores = torch.linspace(-_OUTERMOST, _OUTERMOST, _BINS + 1)
+        self._changed = [i for i in range(columns) if i not in kept]
         self.register_buffer("scores", scores, persistent=False)
         self.register_buffer("positions", scores.repeat(columns, 1))
         self.register_buffer("slopes", torch.ones(columns, _BINS + 1))
@@ -74,10 +77,11 @@ class Gaussianisation(nn.Module):
         values, weight = (torch.cat(part) for part in zip(*self._kept, strict=True))
         scores = self.scores.double().cpu()
         levels = torch.special.ndtr(scores)
-        columns = ((values.double() - mean) / deviation).unbind(1)
-        positions = torch.stack([_increasing(weighted_quantiles(c, weight, levels), scores) for c in columns])
-        self.positions.copy_(positions)
-        self.slopes.copy_(_knot_slopes(positions, scores))
+        scaled = (values.double() - mean) / deviation
+        for i in self._changed:
+            positions = _increasing(weighted_quantiles(scaled[:, i], weight, levels), scores)
+            self.positions[i] = positions
+            self.slopes[i] = _knot_slopes(positions, scores)
         self._kept, self._seen, self._stride = [], 0, 1
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,10 +113,10 @@ def _increasing(positions: Tensor, scores: Tensor) -> Tensor:
 
 
 def _knot_slopes(positions: Tensor, scores: Tensor) -> Tensor:
-    """Return the slope at every knot, shape ``(T, knots)``, float64."""
-    secants = (scores.diff() / positions.diff(dim=1)).log()
-    inner = ((secants[:, :-1] + secants[:, 1:]) / 2).exp()
+    """Return the slope at every knot."""
+    secants = scores.diff() / positions.diff()
+    inner = (secants[:-1] * secants[1:]).sqrt()
     low, high = int((scores <= scores[0] + _TAIL).sum()) - 1, int((scores < scores[-1] - _TAIL).sum())
-    first = (scores[low] - scores[0]) / (positions[:, low] - positions[:, 0])
-    last = (scores[-1] - scores[high]) / (positions[:, -1] - positions[:, high])
-    return torch.cat([first[:, None], inner, last[:, None]], dim=1)
+    first = (scores[low] - scores[0]) / (positions[low] - positions[0])
+    last = (scores[-1] - scores[high]) / (positions[-1] - positions[high])
+    return torch.cat([first[None], inner, last[None]])

@@ -75,10 +75,9 @@ class VariationalLatentDiffusion(EventEstimator):
         ConfigError: If a side of the layout is empty, or the consistency names what is no target.
 
     References:
-        Shmakov, Greif, Fenton, Ghosh, Baldi and Whiteson, End-to-end latent variational diffusion models for inverse
-        problems in high energy physics (arXiv:2305.10399); Kingma et al., Variational diffusion models
-        (arXiv:2107.00630); Rombach et al., High-resolution image synthesis with latent diffusion models
-        (arXiv:2112.10752).
+        Shmakov et al., End-to-end latent variational diffusion models for inverse problems in high energy physics
+        (arXiv:2305.10399); Kingma et al., Variational diffusion models (arXiv:2107.00630); Rombach et al.,
+        High-resolution image synthesis with latent diffusion models (arXiv:2112.10752).
     """
 
     Config = VariationalLatentDiffusionConfig
@@ -176,8 +175,10 @@ class VariationalLatentDiffusion(EventEstimator):
 
         def losses(target: Tensor, _: Tensor) -> Losses:
             vectors = self.encoder(batch.condition)
-            latent, _ = autoencoder.encode(target, vectors, self._measured(batch))
-            decoded = autoencoder.decode(diffusion.first(latent, _normal(latent, rng)), vectors)
+            # The event's encoder learns from the diffusion: errors of the reconstruction say nothing of the event.
+            seen = vectors.detach()
+            latent, _ = autoencoder.encode(target, seen, self._measured(batch))
+            decoded = autoencoder.decode(diffusion.first(latent, _normal(latent, rng)), seen)
             parts, beta = diffusion.losses(latent, vectors, rng), autoencoder.beta
             terms = {"reconstruction": autoencoder.reconstruction_loss(target, decoded)}
             terms |= {"diffusion": beta * parts.diffusion, "prior": beta * parts.prior}

@@ -21,7 +21,6 @@ from castalia.estimators.supports import Support, support_of
 
 __all__ = ["ConditionScaling", "TargetScaling"]
 
-_GOLDEN = (math.sqrt(5) - 1) / 2  # whose multiples fill the cell of an integer as evenly as can be
 _MARGIN = 1.05  # a measured scale stands this far outside the largest value seen
 
 
@@ -130,7 +129,7 @@ class TargetScaling(nn.Module):
     Args:
         variables: Target variables, at least one.
         truncate: Confine unbounded variables to a fixed range, as the paper does.
-        gaussianise: Then give each of them a standard normal distribution (see ``gaussianise``).
+        gaussianise: Then give each of them that is no integer a standard normal distribution (see ``gaussianise``).
 
     Raises:
         ConfigError: If there are no variables, a bound or scale makes no sense, or the fixed range and the normal
@@ -173,7 +172,7 @@ class TargetScaling(nn.Module):
         offsets, weights = unit_cells(size, self.integers)
         self.register_buffer("cell_offsets", offsets, persistent=False)
         self.register_buffer("cell_weights", weights, persistent=False)
-        self.marginals = Gaussianisation(size) if gaussianise else None
+        self.marginals = Gaussianisation(size, self.integers) if gaussianise else None
         self._moments = Moments(size)
         self._largest = torch.zeros(size, dtype=torch.float64)
 
@@ -199,9 +198,7 @@ class TargetScaling(nn.Module):
         unbounded[:, self.truncated] = centred[keep][:, self.truncated]  # only to see whether they vary
         self._moments.update(unbounded, weight[keep])
         if self.marginals is not None:
-            spread = (torch.arange(len(values))[:, None] * _GOLDEN) % 1
-            spread_out = self.dequantise(values, spread.expand(-1, len(self.integers)))
-            self.marginals.update(self._unbound(spread_out[keep])[0], weight[keep])
+            self.marginals.update(unbounded, weight[keep])
 
     def finish(self) -> None:
         """Store the statistics as buffers and begin anew.

@@ -14,6 +14,7 @@ from castalia.nn.mlp import MLP
 __all__ = ["AutoencoderConfig", "LatentNormalisation", "VariationalAutoencoder"]
 
 _NARROWEST = 0.003  # least width of a decoded target: where one follows from others, the likelihood stays finite
+_FIRST_LOG_WIDTH = -2.0
 _MOMENTUM = 0.02
 _VARIANCE_FLOOR = 1e-4
 
@@ -113,7 +114,9 @@ class VariationalAutoencoder(nn.Module):
         seen = condition if self._decoder_sees else 0
         self.decoder = MLP(config.latent + seen, variables, hidden[::-1], activation="silu")
         self.normalisation = LatentNormalisation(config.latent) if normalise else None
-        self.log_widths = nn.Parameter(torch.zeros(variables)) if config.learned_widths else None
+        # Narrow widths make reconstruction come first; a decoder that is to learn from the event as well begins wide.
+        first = torch.full((variables,), _FIRST_LOG_WIDTH if normalise else 0.0)
+        self.log_widths = nn.Parameter(first) if config.learned_widths else None
 
     def encode(self, target: Tensor, vectors: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of the latent variables.

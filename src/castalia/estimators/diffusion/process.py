@@ -163,7 +163,7 @@ class Diffusion(nn.Module):
             ``z`` at time 0 divided by its ``alpha``, shape ``(events, D)``.
         """
         given = self.denoiser.given(condition)
-        start, stop = (float(end) for end in self.schedule.ends())
+        start, stop = (float(end.detach()) for end in self.schedule.ends())
 
         def predict(z: Tensor, gamma: float) -> Tensor:
             level = torch.tensor(gamma).to(z)
@@ -171,7 +171,7 @@ class Diffusion(nn.Module):
 
         gammas = np.linspace(stop, start, self.config.evaluations + 1).tolist()
         z: Tensor = SAMPLERS[self.config.sampler](predict, noise, gammas, rng)
-        return z * (1 + math.exp(start)) ** 0.5
+        return z * math.sqrt(1 + math.exp(start))
 
     def _level(self, gamma: Tensor) -> Tensor:
         return (gamma - self.config.start) / (self.config.stop - self.config.start)

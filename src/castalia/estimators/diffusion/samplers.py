@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -19,14 +19,11 @@ Predict: TypeAlias = Callable[[Tensor, float], Tensor]
 """The mean of the data given ``z`` of shape ``(events, D)`` and one ``gamma`` for all of them."""
 
 
-class DiffusionSampler(Protocol):
-    """Carries ``z`` through the levels of noise ``gammas``, from much to little, one evaluation for each but the last.
+DiffusionSampler: TypeAlias = Callable[[Predict, Tensor, list[float], np.random.Generator], Tensor]
+"""Carries ``z`` through levels of noise ``gamma``, from much to little, with one evaluation for each but the last.
 
-    What comes out is ``z`` at the last level, not yet divided by its ``alpha``.
-    """
-
-    def __call__(self, predict: Predict, z: Tensor, gammas: list[float], rng: np.random.Generator) -> Tensor:
-        """Return the last ``z``, shape ``(events, D)``."""
+What comes out is ``z`` at the last level, not yet divided by its ``alpha``.
+"""
 
 
 def ancestral(predict: Predict, z: Tensor, gammas: list[float], rng: np.random.Generator) -> Tensor:

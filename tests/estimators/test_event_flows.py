@@ -1,0 +1,131 @@
+"""Invertible networks and flow matching given an event: what the laws of the flows do not say."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from castalia.data.feature_arrays import ObjectArrays
+from castalia.data.layout import Layout, Variable
+from castalia.errors import ConfigError, ModelError
+from castalia.estimators.arrays import batch_from_arrays, events_from_array
+from castalia.estimators.base import Batch
+from castalia.estimators.event_flows import EventFlow
+from castalia.estimators.flow_matching.paths import Path
+from castalia.estimators.registry import build
+from castalia.rng import Stream
+
+LAYOUT = Layout((Variable("c"),), (Variable("x"),), {"hits": (Variable("e", transform="log"),)})
+SMALL = {"encoder": {"width": 4, "heads": 2, "blocks": 1}}
+MODELS = {
+    "cinn": {**SMALL, "blocks": 2, "hidden": [8], "univariate": "affine_spline"},
+    "event_flow_matching": {**SMALL, "hidden": [8], "affine_hidden": [8], "density_steps": 4},
+}
+
+
+def _events(count: int = 4000) -> Batch:
+    rng = Stream(1, "event flows").at()
+    c, hits = rng.standard_normal((count, 1)), rng.exponential(2, (count, 3, 1))
+    mask = rng.random((count, 3)) < 0.6
+    target = c + rng.standard_t(4, (count, 1))
+    return batch_from_arrays(c, target, dtype=torch.float64, objects={"hits": ObjectArrays(hits, mask)})
+
+
+def _model(name: str, **changes: object) -> EventFlow:
+    model = build(name, {**MODELS[name], **changes}, LAYOUT).double()
+    assert isinstance(model, EventFlow)
+    model.prepare(_events().chunks(999))
+    return model
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_with_gaussianised_marginals_the_density_integrates_to_one(name):
+    model = _model(name, marginals="gaussianise")
+    knots = model.targets.marginals.positions[0] * model.targets.deviation + model.targets.mean
+    # Nodes between all knots, and tails as far as they matter.
+    inner = torch.cat([torch.linspace(float(a), float(b), 20)[:-1] for a, b in itertools.pairwise(knots)])
+    x = torch.cat([torch.linspace(-200, float(knots[0]), 5000), inner, torch.linspace(float(knots[-1]), 200, 5000)])
+    x = x.double().unique()
+    condition = _events().condition.map(lambda v: v[7:8].repeat_interleave(len(x), dim=0))
+    grid = Batch(condition, events_from_array(x[:, None].numpy(), torch.float64), torch.ones(len(x)), torch.arange(1))
+    with torch.no_grad():
+        density = model.log_prob(grid).exp()
+    assert float(torch.trapezoid(density, x)) == pytest.approx(1, abs=2e-3)
+    plain = _model(name, marginals="standardise")
+    with torch.no_grad():
+        other = plain.log_prob(grid).exp()
+    assert not torch.allclose(other, density, rtol=0.1)
+
+
+def test_the_evaluations_are_four_in_each_step():
+    for evaluations in (4, 20):
+        model = _model("event_flow_matching", evaluations=evaluations)
+        assert model.chain.blocks[1].sampling_steps == evaluations // 4
+    with pytest.raises(ConfigError, match="evaluations"):
+        _model("event_flow_matching", evaluations=10)
+    with pytest.raises(ConfigError, match="path"):
+        _model("event_flow_matching", path="curved")
+
+
+def test_paths_go_from_noise_to_target_with_the_velocity_they_say():
+    rng = Stream(2, "paths").at()
+    noise, target = (torch.from_numpy(rng.standard_normal((20, 2))) for _ in range(2))
+    for path in Path:
+        for end, expected in ((0.0, noise), (1.0, target)):
+            assert torch.allclose(path.at(noise, target, torch.full((20, 1), end).double())[0], expected)
+        time, step = torch.from_numpy(rng.random((20, 1))), 1e-6
+        place, along = path.at(noise, target, time)
+        ahead, _ = path.at(noise, target, time + step)
+        assert torch.allclose((ahead - place) / step, along, atol=1e-5)
+        other = Path.STRAIGHT if path is Path.TRIGONOMETRIC else Path.TRIGONOMETRIC
+        assert not torch.allclose(other.at(noise, target, time)[1], along, atol=0.1)
+    straight = Path.STRAIGHT.at(noise, target, torch.full((20, 1), 0.25).double())[0]
+    assert torch.allclose(straight, 0.75 * noise + 0.25 * target)
+
+
+def test_the_path_is_the_configured_one():
+    losses = {}
+    for path in ("straight", "trigonometric"):
+        model = _model("event_flow_matching", path=path)
+        losses[path] = model.objectives()[0].loss(_events(), Stream(3, "loss").at()).terms["velocity"]
+    assert not torch.allclose(losses["straight"], losses["trigonometric"])
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_an_event_is_encoded_once_however_often_it_is_drawn(name, monkeypatch):
+    model, encoded = _model(name), []
+    forward = model.encoder.forward
+    monkeypatch.setattr(model.encoder, "forward", lambda events: encoded.append(len(events)) or forward(events))
+    few = _events(30).condition
+    assert model.sample(few, 100, Stream(4, "sampling").at()).flat.shape == (3000, 1)
+    assert encoded == [30]
+    assert model.sample(few.map(lambda v: v[:0]), 3, Stream(4, "sampling").at()).flat.shape == (0, 1)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_an_unprepared_model_says_so(name):
+    model = build(name, MODELS[name], LAYOUT).double()
+    for use in (lambda: model.log_prob(_events(3)), lambda: model.sample(_events(3).condition, 1, Stream(1, "").at())):
+        with pytest.raises(ModelError, match="not been prepared"):
+            use()
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_targets_outside_their_bounds_are_counted_and_train_nothing(name):
+    layout = Layout(LAYOUT.condition, (Variable("x", bounds=(0.0, math.inf)),), LAYOUT.condition_objects)
+    events = _events(200)
+    inside = Batch(events.condition, events.target.map(lambda v: v.abs() + 0.1), events.weight, events.index)
+    model = build(name, MODELS[name], layout).double()
+    model.prepare([inside])
+    values = inside.target.flat.clone()
+    values[:5] = -1.0
+    moved = Batch(inside.condition, events_from_array(values.numpy(), torch.float64), events.weight, events.index)
+    losses = model.objectives()[0].loss(moved, Stream(5, "loss").at())
+    assert np.flatnonzero(losses.terms["outside_support"]).tolist() == [0, 1, 2, 3, 4]
+    assert bool((losses.total[:5] == 0).all())
+    assert bool((losses.total[5:] != 0).all())
+    assert bool((model.sample(inside.condition, 2, Stream(5, "sampling").at()).flat > 0).all())
