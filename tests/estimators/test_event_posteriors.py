@@ -22,8 +22,8 @@ LAYOUT = Layout(
     {"hits": (Variable("v"), Variable("phi", transform="angle"))},
 )
 WIDTHS = (0.5, 0.4)
-BATCH, RATE = 512, 8e-3
-STEPS = {"vld": 700}  # whose latent variables have to settle first
+BATCH, RATE = 256, 8e-3
+STEPS = {"vdm": 500, "vld": 700}  # of which the latent variables have to settle first
 DRAWS = 32
 BUDGET = 0.25
 

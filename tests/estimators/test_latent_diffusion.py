@@ -161,14 +161,12 @@ def test_the_schedule_is_learned_with_likelihood_weights_only():
     assert not list(_small("vld").diffusion.schedule.parameters())
 
 
-def test_the_number_of_evaluations_is_kept(monkeypatch):
-    for evaluations in (3, 7):
-        model = _small("vdm", diffusion={"evaluations": evaluations})
-        calls = []
-        denoiser = model.diffusion.denoiser
-        monkeypatch.setattr(denoiser, "forward", lambda z, *rest, calls=calls: calls.append(len(z)) or z)
-        model.sample(_batch(10).condition, 4, Stream(9, "sampling").at())
-        assert calls == [40] * evaluations
+@pytest.mark.parametrize("evaluations", [3, 7])
+def test_the_number_of_evaluations_is_kept(evaluations, monkeypatch):
+    model, calls = _small("vdm", diffusion={"evaluations": evaluations}), []
+    monkeypatch.setattr(model.diffusion.denoiser, "forward", lambda z, *rest: calls.append(len(z)) or z)
+    model.sample(_batch(10).condition, 4, Stream(9, "sampling").at())
+    assert calls == [40] * evaluations
 
 
 def _with_relation(name: str, weight: float) -> VariationalLatentDiffusion:

@@ -48,7 +48,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "cinn spline": ("cinn", {**_SMALL, "blocks": 2, "hidden": [12], "univariate": "affine_spline", "bins": 4}),
     "event flow matching": (
         "event_flow_matching",
-        {**_SMALL, "hidden": [16], "affine_hidden": [8], "evaluations": 32, "density_steps": 4},
+        {**_SMALL, "hidden": [16], "affine_hidden": [8], "evaluations": 32, "density_steps": 2},
     ),
     "latent diffusion": (
         "variational_latent_diffusion",
@@ -82,11 +82,13 @@ LISTS = {"clusters": (Variable("et", "GeV", transform="log"),)}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test runs for each ``kind`` of estimator, ``density``, ``flow``, ``likelihood_flow`` and ``size`` it names."""
+    """A test runs for each ``kind`` of estimator that it names, or ``density``, ``flow`` and so on, and each ``size``."""
     if "kind" in metafunc.fixturenames:
         metafunc.parametrize("kind", list(KINDS))
     if "density" in metafunc.fixturenames:
         metafunc.parametrize("density", DENSITIES)
+    if "event_density" in metafunc.fixturenames:
+        metafunc.parametrize("event_density", [kind for kind in DENSITIES if BUILT_IN[KINDS[kind][0]].takes_lists])
     if "flow" in metafunc.fixturenames:
         metafunc.parametrize("flow", FLOWS)
     if "likelihood_flow" in metafunc.fixturenames:

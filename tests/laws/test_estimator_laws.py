@@ -104,10 +104,8 @@ def test_conditions_matter(make, density, size):
     assert torch.equal(estimator.log_prob(Batch(same, events.target, events.weight, events.index)), original)
 
 
-def test_objects_matter(make, density, size):
-    estimator, events = make(density, size)
-    if not estimator.takes_lists:
-        pytest.skip("takes no lists")
+def test_objects_matter(make, event_density, size):
+    estimator, events = make(event_density, size)
     original, condition = estimator.log_prob(events), events.condition
     one = condition.objects["clusters"]
     moved = Events(condition.flat, {"clusters": ObjectSet(3 * one.values, one.mask)})

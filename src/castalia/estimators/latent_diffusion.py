@@ -75,10 +75,9 @@ class VariationalLatentDiffusion(EventEstimator):
         ConfigError: If a side of the layout is empty, or the consistency names what is no target.
 
     References:
-        Shmakov, Greif, Fenton, Ghosh, Baldi and Whiteson, End-to-end latent variational diffusion models for inverse
-        problems in high energy physics (arXiv:2305.10399); Kingma et al., Variational diffusion models
-        (arXiv:2107.00630); Rombach et al., High-resolution image synthesis with latent diffusion models
-        (arXiv:2112.10752).
+        Shmakov et al., End-to-end latent variational diffusion models for inverse problems in high energy physics
+        (arXiv:2305.10399); Kingma et al., Variational diffusion models (arXiv:2107.00630); Rombach et al.,
+        High-resolution image synthesis with latent diffusion models (arXiv:2112.10752).
     """
 
     Config = VariationalLatentDiffusionConfig
