@@ -164,7 +164,7 @@ def test_the_schedule_is_learned_with_likelihood_weights_only():
 @pytest.mark.parametrize("evaluations", [3, 7])
 def test_the_number_of_evaluations_is_kept(evaluations, monkeypatch):
     model, calls = _small("vdm", diffusion={"evaluations": evaluations}), []
-    monkeypatch.setattr(model.diffusion.denoiser, "forward", lambda z, *rest: calls.append(len(z)) or z)
+    monkeypatch.setattr(model.diffusion.denoiser, "forward", lambda z, *rest, calls=calls: calls.append(len(z)) or z)
     model.sample(_batch(10).condition, 4, Stream(9, "sampling").at())
     assert calls == [40] * evaluations
 
