@@ -82,7 +82,7 @@ LISTS = {"clusters": (Variable("et", "GeV", transform="log"),)}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test runs for each ``kind`` of estimator that it names, or ``density``, ``flow`` and so on, and each ``size``."""
+    """A test runs for each ``kind`` of estimator that it names, or ``density``, ``flow`` and so on, and ``size``."""
     if "kind" in metafunc.fixturenames:
         metafunc.parametrize("kind", list(KINDS))
     if "density" in metafunc.fixturenames:
