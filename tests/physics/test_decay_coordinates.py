@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import kstest
 
-from castalia.errors import DataError
+from castalia.errors import ConfigError, DataError
 from castalia.physics.constants import BEAM_ENERGY
 from castalia.physics.decay_coordinates import coordinates, decode, encode
 from castalia.physics.decay_tree import DecayTree
@@ -150,6 +150,31 @@ def test_special_decays_come_back(leaves):
     values = encode(Z, given)
     assert np.isfinite(values).all()
     assert np.abs(decode(Z, values, given[..., 3]) - given).max() < 1e-9 * 100.0
+
+
+def test_an_anchor_is_a_coordinate_and_leaves_come_back():
+    anchored = DecayTree(LEAVES, SUMS, ("t_lep", "t_had"), {"t_lep": "lepton"})
+    leaves, values = top_pairs(2_000, fastest=200.0)
+    named = dict(zip(coordinates(anchored), encode(anchored, leaves).T, strict=True))
+    assert list(named)[:3] == ["lepton_px", "lepton_py", "lepton_rapidity"]
+    assert list(named)[3:] == list(coordinates(TOPS))[3:]
+    assert np.array_equal(named["lepton_px"], leaves[:, 1, 0])
+    # All that happens in the rest frame is what it was.
+    inner = np.stack([named[name] for name in list(named)[3:]], axis=1)
+    assert np.allclose(inner, values[:, 3:], atol=1e-6)
+    back = decode(anchored, encode(anchored, leaves), MASSES)
+    assert np.abs(back - leaves).max() < 1e-7
+    # A change of nothing but a direction in the rest frame leaves the lepton, and moves the top quark.
+    moved = encode(anchored, leaves)
+    moved[:, list(named).index("w_lep_u")] += 0.5
+    other = decode(anchored, moved, MASSES)
+    assert np.allclose(other[:, 1], leaves[:, 1], atol=1e-7)
+    top = [TOPS.four_vectors(one)["t_lep"] for one in (leaves, other)]
+    assert np.median(np.abs(top[1] - top[0]).max(axis=1)) > 10.0
+    with pytest.raises(ConfigError, match="'b_had' is no leaf of resonance 't_lep'; its leaves are b_lep, lepton"):
+        DecayTree(LEAVES, SUMS, ("t_lep", "t_had"), {"t_lep": "b_had"})
+    with pytest.raises(ConfigError, match="no resonance"):
+        DecayTree(LEAVES, SUMS, ("t_lep",), {"w_had": "q1"})
 
 
 def to_rest(four, frame):

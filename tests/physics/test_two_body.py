@@ -8,6 +8,7 @@ from scipy.stats import kstest
 
 from castalia.physics.two_body import (
     boost,
+    boost_between,
     decay_momentum,
     direction_to_normal,
     mass_of_sum,
@@ -71,6 +72,17 @@ def test_at_rest_nothing_moves():
     assert boost(momentum, [0.0, 1.0], np.zeros((2, 3)), [91.0, 0.0]).tolist() == momentum.tolist()
     assert boost(momentum, [0.0, 1.0], np.full((2, 3), 1e-161), [91.0, 1.0]) == pytest.approx(momentum, rel=4 * EPSILON)
     assert np.allclose(boost([[0.0, 0.0, 0.0]], [5.0], [[3.0, 4.0, 0.0]], [10.0]), [[1.5, 2.0, 0.0]], rtol=4 * EPSILON)
+
+
+def test_the_boost_between_two_momenta_is_the_one_that_was_made():
+    rng = Stream(7, "test two-body").at()
+    before, mass = 45.0 * directions(rng), np.where(rng.random(EVENTS) < 0.5, 0.0, 1.0)
+    frame = 100.0 * rng.random((EVENTS, 1)) * directions(rng)
+    found = boost_between(before, boost(before, mass, frame, np.ones(EVENTS)), mass)
+    assert np.abs(found - frame).max() < 1e5 * EPSILON * 100.0
+    assert (np.linalg.norm(boost_between(before, before, mass), axis=1) < 10 * EPSILON).all()
+    wrong = boost_between(before, boost(before, mass, frame, np.ones(EVENTS)), mass + 20.0)
+    assert np.abs(wrong - frame).max() > 1.0, "the negative control: another mass"
 
 
 def test_the_mass_of_a_fast_pair():

@@ -51,22 +51,24 @@ class Moments:
         self.squares = self.squares + squares + step**2 * self.total * total / together
         self.total = together
 
-    def result(self, variables: Sequence[Variable], side: str) -> tuple[Tensor, Tensor]:
+    def result(self, variables: Sequence[Variable], side: str, free: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation per column.
 
         Args:
             variables: What the columns are, for the message.
             side: ``"condition"`` or ``"target"``, for the message.
+            free: Columns that may be constant, as an angle may that others are relative to.
 
         Raises:
-            DataError: If no event with a weight was seen, or a column is constant.
+            DataError: If no event with a weight was seen, or another column is constant.
         """
         if self.total == 0:
             raise DataError(f"The {side} has no training event with a weight other than zero; give more events.")
         deviation = (self.squares / self.total).sqrt()
         floor = 1e-12 * self.mean.abs()  # what rounding leaves of a constant
-        for variable, constant in zip(variables, (deviation <= floor).tolist(), strict=True):
-            if constant:
+        constants = (deviation <= floor).tolist()
+        for place, (variable, constant) in enumerate(zip(variables, constants, strict=True)):
+            if constant and place not in free:
                 raise DataError(
                     f"The {side} '{variable.name}' has the same value in every training event; "
                     f"leave it out of [{side}] or train on events in which it varies."

@@ -75,9 +75,9 @@ class ConditionScaling(nn.Module):
         """Store the statistics as buffers and begin anew.
 
         Raises:
-            DataError: If a variable is constant or there were no events.
+            DataError: If a variable that is no angle is constant, or there were no events.
         """
-        mean, deviation = self._moments.result(self.variables, "condition")
+        mean, deviation = self._moments.result(self.variables, "condition", self.angular)
         mean[self.angular], deviation[self.angular] = 0.0, 1.0
         self.mean.copy_(mean)
         self.deviation.copy_(deviation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, final
 
 import numpy as np
@@ -28,15 +28,19 @@ class DecayTree:
         resonances: Composites whose decays ``castalia.physics.decay_coordinates`` describes: they share no leaf, and
             each of them and each composite in them has two daughters. Composites beyond them, such as the pair of two
             top quarks, are sums and nothing more.
+        anchors: By resonance the leaf in it whose momentum in the laboratory is a coordinate, in the place of the
+            resonance's own: one that is measured well, such as a lepton.
 
     Raises:
         ConfigError: If a name is used twice, a daughter is not known where it is named or has a mother already, a
-            composite has fewer than two daughters, or a resonance breaks the rule above.
+            composite has fewer than two daughters, a resonance breaks the rule above, or an anchor is no leaf of its
+            resonance.
     """
 
     leaves: tuple[str, ...]
     composites: Mapping[str, tuple[str, ...]]
     resonances: tuple[str, ...]
+    anchors: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_names((*self.leaves, *self.composites))
@@ -55,6 +59,10 @@ class DecayTree:
             if taken & set(self.leaves_of(name)):
                 raise ConfigError(f"Resonance {name!r} shares leaves with one before it; name only the outer one.")
             taken |= set(self.leaves_of(name))
+        for name, leaf in self.anchors.items():
+            known = ", ".join(self.leaves_of(name)) if name in self.resonances else "none, as that is no resonance"
+            if name not in self.resonances or leaf not in self.leaves_of(name):
+                raise ConfigError(f"Anchor {leaf!r} is no leaf of resonance {name!r}; its leaves are {known}.")
 
     @property
     def particles(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["boost", "decay_momentum", "direction_to_normal", "mass_of_sum", "normal_to_direction", "release"]
+__all__ = ["boost", "boost_between", "decay_momentum", "direction_to_normal", "mass_of_sum", "normal_to_direction", "release"]
 
 _SHORTEST = 1e-150
 _EPSILON, _TINY = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
@@ -35,6 +35,28 @@ def boost(momentum: ArrayLike, mass: ArrayLike, frame: ArrayLike, frame_mass: Ar
     factor = (np.hypot(size, frame_mass) + size) / frame_mass
     along = 0.5 * (forward * factor - backward / factor)
     return np.asarray(across + along[..., None] * axis, dtype=np.float64)
+
+
+def boost_between(before: ArrayLike, after: ArrayLike, mass: ArrayLike) -> NDArray[np.float64]:
+    """Return the one boost without rotation that carries a momentum over to another of the same mass.
+
+    It is along their difference, across which they agree, so that ``E + p`` along it grows by the factor that tells the
+    rapidity of the boost.
+
+    Args:
+        before: Momenta (px, py, pz) in GeV, shape ``(*shape, 3)``.
+        after: What they are to become, same shape.
+        mass: Their masses in GeV, at least 0, shape ``shape``.
+
+    Returns:
+        Momentum over mass, in the new frame, of a particle at rest in the old one: ``frame`` of ``boost`` for a
+        ``frame_mass`` of 1; shape ``(*shape, 3)``.
+    """
+    before, after = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    axis, _, first, _ = _light_cone(before, mass, after - before)
+    _, _, last, _ = _light_cone(after, mass, after - before)
+    factor = np.maximum(last, _TINY) / np.maximum(first, _TINY)
+    return np.asarray(0.5 * (factor - 1.0 / factor)[..., None] * axis, dtype=np.float64)
 
 
 def mass_of_sum(momentum: ArrayLike, mass: ArrayLike) -> NDArray[np.float64]:

@@ -34,6 +34,11 @@ class TruthConfig(StrictModel):
             ``parton_b_had_pt`` (GeV), ``_eta``, ``_phi`` and ``_mass`` (GeV).
         composites: Sums of particles or of composites named before them, by name; none may be in two.
         resonances: Composites that decay in two steps of two, whose masses and directions are coordinates.
+        anchors: By resonance the particle in it that is measured best, such as a lepton: its momentum is a coordinate in
+            the place of the resonance's.
+        frame: Where the azimuth of an event begins: angles of ``[condition]``, or ``"LIST.VARIABLE"`` for the leading
+            object of a list; the first that an event has. Every measured angle and the truth are taken relative to it,
+            so that nothing about rotations is left to learn; what is drawn is turned back.
         defined: Column that is 1 where an event has such a truth and 0 where not, as outside a fiducial volume; its
             columns are not read there. ``None`` where every event has.
         coordinates: What the model learns: ``"decay_tree"``, in which every mass and sum closes exactly, or
@@ -43,6 +48,8 @@ class TruthConfig(StrictModel):
     particles: dict[str, str] = Field(min_length=1)
     composites: dict[str, tuple[str, ...]] = {}
     resonances: tuple[str, ...] = ()
+    anchors: dict[str, str] = {}
+    frame: tuple[str, ...] = ()
     defined: str | None = None
     coordinates: Literal["decay_tree", "cartesian"] = "decay_tree"
 
@@ -52,7 +59,7 @@ class TruthConfig(StrictModel):
         Raises:
             ConfigError: If a composite cannot be.
         """
-        return DecayTree(tuple(self.particles), self.composites, self.resonances)
+        return DecayTree(tuple(self.particles), self.composites, self.resonances, self.anchors)
 
     def variables(self) -> dict[str, TargetVariable]:
         """Return the columns of all particles, particle by particle."""

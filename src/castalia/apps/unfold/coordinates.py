@@ -14,7 +14,7 @@ from castalia.physics.decay_coordinates import coordinates, decode, encode
 from castalia.physics.decay_tree import DecayTree
 from castalia.physics.four_vectors import to_cartesian
 
-__all__ = ["DEQUANTISATION", "TruthCoordinates", "leaves_of_columns"]
+__all__ = ["DEQUANTISATION", "TruthCoordinates", "leaves_of_columns", "turned_leaves"]
 
 Floats = NDArray[np.float64]
 Masses = Mapping[str, tuple[float, ...]]
@@ -37,6 +37,13 @@ def leaves_of_columns(columns: Floats) -> Floats:
     parts = columns.reshape(len(columns), -1, 4)
     momentum = to_cartesian(*np.moveaxis(parts, 2, 0))[..., :3]
     return np.concatenate([momentum, parts[..., 3:]], axis=2)
+
+
+def turned_leaves(leaves: Floats, azimuth: Floats) -> Floats:
+    """Turn leaves (px, py, pz, mass), shape ``(events, leaves, 4)``, about the beam by angles of shape ``(events,)``."""
+    result = leaves.copy()
+    result[..., 0], result[..., 1] = _turned(leaves[..., 0], leaves[..., 1], azimuth[:, None])
+    return result
 
 
 @final
@@ -130,6 +137,22 @@ class TruthCoordinates:
                 masses[:, place] = drawn
         return self.tree.cartesian(decode(self.tree, targets[:, :continuous], masses))
 
+    def turned(self, targets: Floats, azimuth: Floats) -> Floats:
+        """Turn a model's targets, shape ``(events, draws, targets)``, about the beam by angles of shape ``(events,)``.
+
+        Boosts without rotation keep directions in rest frames turning with the event.
+        """
+        names = [variable.name for variable in self.variables]
+        result = targets.copy()
+        for place, name in enumerate(names):
+            for one, other in (("_px", "_py"), ("_u", "_v")):
+                if name.endswith(one):
+                    pair = [place, names.index(name.removesuffix(one) + other)]
+                    result[..., pair] = np.stack(
+                        _turned(targets[..., pair[0]], targets[..., pair[1]], azimuth[:, None]), axis=-1
+                    )
+        return result
+
     @property
     def _modelled(self) -> tuple[str, ...]:
         """Leaves whose mass is a coordinate of the decay tree: those with more than one value."""
@@ -139,3 +162,8 @@ class TruthCoordinates:
         if self.masses[leaf]:
             return Variable(f"{leaf}_mass_number")
         return Variable(f"{leaf}_mass", "GeV", bounds=(0.0, float("inf")))
+
+
+def _turned(x: Floats, y: Floats, azimuth: Floats) -> tuple[Floats, Floats]:
+    cosine, sine = np.cos(azimuth), np.sin(azimuth)
+    return cosine * x - sine * y, sine * x + cosine * y

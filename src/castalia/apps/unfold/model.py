@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from castalia.apps.unfold.config import UnfoldConfig, parse_config
 from castalia.apps.unfold.coordinates import TruthCoordinates
+from castalia.apps.unfold.frame import Frame
 from castalia.apps.unfold.ranges import summary_names, summary_of_events
 from castalia.apps.unfold.train import POSTERIOR, PRIOR
 from castalia.data.feature_arrays import FeatureArrays
@@ -37,6 +38,7 @@ class PosteriorModel:
         config: Its configuration.
         features: How its files become arrays.
         coordinates: What the model's targets mean.
+        frame: What the model's azimuths are relative to.
         estimator: The model.
         sampler: The same, as a sampler.
         prior: Leaves of training events of equal weight, shape ``(events, leaves, 4)``.
@@ -48,6 +50,7 @@ class PosteriorModel:
     config: UnfoldConfig
     features: Features
     coordinates: TruthCoordinates
+    frame: Frame
     estimator: Estimator
     sampler: Sampler
     prior: Floats
@@ -67,8 +70,11 @@ class PosteriorModel:
         Raises:
             MachineError: If the model draws what is not finite.
         """
-        condition = events_from_array(arrays.condition, objects=arrays.objects)
-        return draw(self.sampler, condition, rng, draws).reshape(len(arrays.row), draws, -1)
+        azimuth = self.frame.azimuth(arrays)
+        turned = self.frame.turned(arrays, azimuth)
+        condition = events_from_array(turned.condition, objects=turned.objects)
+        drawn = draw(self.sampler, condition, rng, draws).reshape(len(arrays.row), draws, -1)
+        return self.coordinates.turned(drawn, azimuth) if self.frame.sources else drawn
 
     def numbers(self, targets: Floats) -> Floats:
         """Return the paper's numbers of targets of any leading shape ``(*shape, targets)``, in the same shape."""
@@ -108,6 +114,7 @@ def open_model(path: Path) -> PosteriorModel:
         config,
         features,
         coordinates,
+        Frame(layout, config.truth.frame),
         estimator,
         estimator,
         prior[0],

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from castalia import __version__
 from castalia.apps.unfold.config import UnfoldConfig, parse_config
-from castalia.apps.unfold.coordinates import TruthCoordinates, leaves_of_columns
+from castalia.apps.unfold.coordinates import TruthCoordinates, leaves_of_columns, turned_leaves
+from castalia.apps.unfold.frame import Frame
 from castalia.apps.unfold.ranges import summary_names, summary_of_events
 from castalia.data.loading import LoadedArrays, content_keys
 from castalia.data.schema import Schema
@@ -133,8 +134,9 @@ def _prepare(config: UnfoldConfig, inputs: Inputs, skip_bad: int) -> _Prepared:
     layout = replace(features.layout, target=coordinates.variables)
     name, options = config.model.resolve()
     estimator = build(name, options, layout, config.training.seed)
+    frame = Frame(layout, config.truth.frame)
     pair = [
-        _encoded(loaded, coordinates, Stream(config.training.seed, "dequantisation", split))
+        _encoded(loaded, coordinates, frame, Stream(config.training.seed, "dequantisation", split))
         for split, loaded in (("train", training), ("validation", validation))
     ]
     events = learned_events(estimator, *pair)
@@ -183,10 +185,12 @@ def _with_truth(
     return loaded
 
 
-def _encoded(loaded: LoadedArrays, coordinates: TruthCoordinates, stream: Stream) -> LoadedArrays:
+def _encoded(loaded: LoadedArrays, coordinates: TruthCoordinates, frame: Frame, stream: Stream) -> LoadedArrays:
     """Put the model's targets, which are relative to nothing, in the place of the particles' columns."""
-    target = coordinates.encode(_leaves(loaded), stream.at())
-    return replace(loaded, arrays=replace(loaded.arrays, target=target, reference=np.zeros_like(target), found=None))
+    azimuth = frame.azimuth(loaded.arrays)
+    target = coordinates.encode(turned_leaves(_leaves(loaded), -azimuth), stream.at())
+    arrays = frame.turned(loaded.arrays, azimuth)
+    return replace(loaded, arrays=replace(arrays, target=target, reference=np.zeros_like(target), found=None))
 
 
 def _leaves(loaded: LoadedArrays) -> NDArray[np.float64]:
