@@ -1,18 +1,21 @@
-"""Coordinates of a decay tree's leaves that are not redundant: every mass and every sum closes by construction.
+"""Coordinates of a decay tree's leaves in which every mass and every sum closes by construction.
 
 Each resonance has, in this order:
 
-- ``NAME_px``, ``NAME_py`` (GeV) and ``NAME_rapidity``, in the laboratory: its own, or those of its anchor, a leaf in it
-  that is measured so well that its momentum shall be one number of the model, and not follow from all of them;
+- ``NAME_px``, ``NAME_py`` (GeV) and ``NAME_rapidity``, in the laboratory;
 - ``COMPOSITE_release`` (GeV), for itself and every composite in it: the mass less those of both daughters, which is
   their kinetic energy in the composite's rest frame. Every value from 0 on decodes, so thresholds hold;
 - ``COMPOSITE_u`` and ``COMPOSITE_v``, likewise: the direction of the first daughter in the composite's rest frame, as
   two numbers that are standard normal where the decay is isotropic (``castalia.physics.two_body``).
 
 Rest frames are reached by boosts without rotation down the tree: from the laboratory to that of the resonance, from
-there to that of its daughter, and so on, so that the angles in a decay do not depend on how the resonance moves. Where
-there is an anchor, the boost of the resonance is the one that carries the anchor's momentum in the rest frame over to
-that in the laboratory. A leaf in no resonance has ``LEAF_px``, ``LEAF_py`` and ``LEAF_rapidity``. Masses of leaves are no coordinates.
+there to that of its daughter, and so on, so that the angles in a decay do not depend on how the resonance moves. A leaf
+in no resonance has ``LEAF_px``, ``LEAF_py`` and ``LEAF_rapidity``. Masses of leaves are no coordinates.
+
+None of these is redundant. A leaf that the detector knows to a per cent is a curved and narrow shell in them, which a model
+blurs. Where the tree names such leaves as anchors, their ``LEAF_px``, ``LEAF_py`` and ``LEAF_rapidity`` come last, and the
+resonance is given the boost that makes its anchor's momentum exactly that: none at all for leaves that were encoded, and
+a small one for what a model drew.
 """
 
 from __future__ import annotations
@@ -47,11 +50,10 @@ def coordinates(tree: DecayTree) -> dict[str, str]:
     """Return the units of the coordinates by name, in order: three for each leaf."""
     units: dict[str, str] = {}
     for name in tree.resonances:
-        moving = tree.anchors.get(name, name)
-        units |= {f"{moving}_px": "GeV", f"{moving}_py": "GeV", f"{moving}_rapidity": ""}
+        units |= {f"{name}_px": "GeV", f"{name}_py": "GeV", f"{name}_rapidity": ""}
         units |= {f"{one}_release": "GeV" for one in tree.inside(name)}
         units |= {f"{one}_{axis}": "" for one in tree.inside(name) for axis in ("u", "v")}
-    for name in tree.loose:
+    for name in (*tree.loose, *tree.anchors.values()):
         units |= {f"{name}_px": "GeV", f"{name}_py": "GeV", f"{name}_rapidity": ""}
     return units
 
@@ -78,12 +80,8 @@ def encode(tree: DecayTree, leaves: ArrayLike) -> NDArray[np.float64]:
     for name in tree.resonances:
         own = {leaf: momenta[leaf] for leaf in tree.leaves_of(name)}
         mass = _take_apart(tree, name, own, masses, found)
-        anchor = tree.anchors.get(name)
-        if anchor is None:
-            found |= _in_laboratory(name, np.sum(list(own.values()), axis=0), mass)
-        else:
-            found |= _in_laboratory(anchor, own[anchor], masses[anchor])
-    for name in tree.loose:
+        found |= _in_laboratory(name, np.sum(list(own.values()), axis=0), mass)
+    for name in (*tree.loose, *tree.anchors.values()):
         found |= _in_laboratory(name, momenta[name], masses[name])
     return np.stack([found[name] for name in coordinates(tree)], axis=1)
 
@@ -113,13 +111,14 @@ def decode(tree: DecayTree, values: ArrayLike, masses: ArrayLike) -> NDArray[np.
     found: _ByName = {}
     for name in tree.resonances:
         at_rest, total = _put_together(tree, name, of_leaf, given)
-        anchor = tree.anchors.get(name)
-        if anchor is None:
-            frame = _from_laboratory(name, total, given)
-        else:
+        frame = _from_laboratory(name, total, given)
+        own = {leaf: boost(momentum, of_leaf[leaf], frame, total) for leaf, momentum in at_rest.items()}
+        if (anchor := tree.anchors.get(name)) is not None:
+            # A boost of all of them keeps every mass.
             seen = _from_laboratory(anchor, of_leaf[anchor], given)
-            frame = boost_between(at_rest[anchor], seen, of_leaf[anchor]) * total[:, None]
-        found |= {leaf: boost(momentum, of_leaf[leaf], frame, total) for leaf, momentum in at_rest.items()}
+            shift = boost_between(own[anchor], seen, of_leaf[anchor])
+            own = {leaf: boost(momentum, of_leaf[leaf], shift, 1.0) for leaf, momentum in own.items()}
+        found |= own
     for name in tree.loose:
         found[name] = _from_laboratory(name, of_leaf[name], given)
     leaves[..., :3] = np.stack([found[name] for name in tree.leaves], axis=1)

@@ -28,8 +28,8 @@ class DecayTree:
         resonances: Composites whose decays ``castalia.physics.decay_coordinates`` describes: they share no leaf, and
             each of them and each composite in them has two daughters. Composites beyond them, such as the pair of two
             top quarks, are sums and nothing more.
-        anchors: By resonance the leaf in it whose momentum in the laboratory is a coordinate, in the place of the
-            resonance's own: one that is measured well, such as a lepton.
+        anchors: By resonance a leaf in it whose momentum in the laboratory is a coordinate as well: one that is measured
+            well, such as a lepton.
 
     Raises:
         ConfigError: If a name is used twice, a daughter is not known where it is named or has a mother already, a

@@ -34,8 +34,8 @@ class TruthConfig(StrictModel):
             ``parton_b_had_pt`` (GeV), ``_eta``, ``_phi`` and ``_mass`` (GeV).
         composites: Sums of particles or of composites named before them, by name; none may be in two.
         resonances: Composites that decay in two steps of two, whose masses and directions are coordinates.
-        anchors: By resonance the particle in it that is measured best, such as a lepton: its momentum is a coordinate in
-            the place of the resonance's.
+        anchors: By resonance the particle in it that is measured best, such as a lepton: its momentum is a coordinate as
+            well, and what is drawn of the resonance is boosted to have it.
         frame: Where the azimuth of an event begins: angles of ``[condition]``, or ``"LIST.VARIABLE"`` for the leading
             object of a list; the first that an event has. Every measured angle and the truth are taken relative to it,
             so that nothing about rotations is left to learn; what is drawn is turned back.
