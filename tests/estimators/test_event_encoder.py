@@ -77,27 +77,6 @@ def test_the_order_of_objects_changes_nothing_and_the_list_does():
     assert bool((difference.abs().amax(1) > 1e-6)[there].all())
 
 
-def test_the_leading_object_and_the_flat_variables_are_handed_on_as_measured():
-    encoder, events = _encoder(WITH_LISTS), _events(40, 2)
-    jets, leptons = events.objects["jets"], events.objects["leptons"]
-    assert encoder.width == 8 + 3 + (3 + 1) + (1 + 1)
-    out = encoder(events)
-    assert torch.allclose(out[:, 8:11], encoder.flat(events.flat))
-    for row in range(40):
-        there = jets.values[row][jets.mask[row]]
-        wanted = torch.zeros(4, dtype=torch.float64)
-        if len(there):
-            leading = there[there[:, 0].argmax()][None]
-            wanted = torch.cat([encoder.objects[0](leading)[0], torch.ones(1, dtype=torch.float64)])
-        assert torch.allclose(out[row, 11:15], wanted)
-    assert torch.equal(out[:, 16], leptons.mask[:, 0].double())
-    # Negative control: another object than the leading one is not what is handed on.
-    second = jets.values[:, :, 0].masked_fill(~jets.mask, math.inf).argmin(1)
-    several = jets.mask.sum(1) > 1
-    other = encoder.objects[0](jets.values[torch.arange(40), second].clamp(min=1e-3))
-    assert not torch.isclose(out[several, 11], other[several, 0]).any()
-
-
 def test_any_number_of_objects_is_taken():
     encoder = _encoder(WITH_LISTS)
     many = encoder(_events(30, 3, jets=11))
@@ -106,12 +85,12 @@ def test_any_number_of_objects_is_taken():
     none = encoder(_with(events, "jets", torch.zeros(30, 0, 2), torch.zeros(30, 0, dtype=torch.bool)))
     masked = encoder(_with(events, "jets", events.objects["jets"].values, torch.zeros(30, 4, dtype=torch.bool)))
     assert torch.equal(none, masked)
-    assert encoder(events.map(lambda v: v[:0])).shape == (0, encoder.width)
+    assert encoder(events.map(lambda v: v[:0])).shape == (0, 8)
 
 
 def test_an_angle_has_no_ends_and_a_logarithm_takes_ratios():
     encoder, events = _encoder(WITH_LISTS), _events(40, 2)
-    turned = events.map(lambda v: v + 2 * math.pi * torch.tensor([0.0, 1.0], dtype=torch.float64) if v.shape[-1] == 2 else v)
+    turned = events.map(lambda v: v + 2 * math.pi * torch.tensor([0.0, 1.0]) if v.shape[-1] == 2 else v)
     assert torch.allclose(encoder(turned), encoder(events))
     half = events.map(lambda v: v + math.pi * torch.tensor([0.0, 1.0]) if v.shape[-1] == 2 else v)
     assert not torch.allclose(encoder(half), encoder(events))  # negative control
@@ -148,7 +127,7 @@ def test_flat_variables_alone_or_lists_alone_are_enough():
     lists = Layout((), TARGET, {"jets": JETS})
     bare = Events(torch.zeros(40, 0, dtype=torch.float64), {"jets": events.objects["jets"]})
     alone = _encoder(lists, bare)(bare)
-    assert alone.shape == (40, 8 + 3 + 1)
+    assert alone.shape == (40, 8)
     assert not torch.allclose(alone[0], alone[1])
 
 

@@ -153,7 +153,7 @@ def test_special_decays_come_back(leaves):
 
 
 def test_an_anchor_has_the_momentum_that_is_asked_for_and_leaves_come_back():
-    anchored = DecayTree(LEAVES, SUMS, ("t_lep", "t_had"), {"t_lep": "lepton"})
+    anchored = DecayTree(LEAVES, SUMS, ("t_lep", "t_had"), ("lepton",))
     leaves, values = top_pairs(2_000, fastest=200.0)
     encoded = encode(anchored, leaves)
     assert list(coordinates(anchored)) == [*coordinates(TOPS), "lepton_px", "lepton_py", "lepton_rapidity"]
@@ -172,10 +172,12 @@ def test_an_anchor_has_the_momentum_that_is_asked_for_and_leaves_come_back():
     assert np.abs(found[:, 3:] - leaves[:, 3:]).max() < 1e-7
     # Negative control: without an anchor the lepton is blurred as well.
     assert np.median(np.abs(decode(TOPS, blurred[:, :18], MASSES)[:, 1] - leaves[:, 1]).max(axis=1)) > 1.0
-    with pytest.raises(ConfigError, match="'b_had' is no leaf of resonance 't_lep'; its leaves are b_lep, lepton"):
-        DecayTree(LEAVES, SUMS, ("t_lep", "t_had"), {"t_lep": "b_had"})
-    with pytest.raises(ConfigError, match="no resonance"):
-        DecayTree(LEAVES, SUMS, ("t_lep",), {"w_had": "q1"})
+    with pytest.raises(
+        ConfigError, match="Anchor 'b_had' is a leaf of no resonance; choose from b_lep, lepton, neutrino"
+    ):
+        DecayTree(LEAVES, SUMS, ("t_lep",), ("b_had",))
+    with pytest.raises(ConfigError, match="'t_had' has the anchors q1, q2; one of them"):
+        DecayTree(LEAVES, SUMS, ("t_lep", "t_had"), ("q1", "q2"))
 
 
 def to_rest(four, frame):

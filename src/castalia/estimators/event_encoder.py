@@ -1,13 +1,7 @@
-"""From an event with lists of objects to one vector: scaled, embedded, and summed up by a transformer.
-
-Beside what the transformer makes of all objects, the vector holds the flat variables and the leading object of each
-list as they were measured: what is known to a per cent, such as the momentum of a lepton, would lose that precision on
-the way through layers that normalise.
-"""
+"""From an event with lists of objects to one vector: scaled, embedded, and summed up by a transformer."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Self, final
@@ -56,9 +50,7 @@ class EventEncoder(nn.Module):
 
     A token of the event, which is the same for all, one of its flat variables and one of each object attend to one
     another; the event's token comes out. Each list has a linear layer of its own, whose bias tells its objects from
-    those of others. The number of objects may exceed that of every training event. Behind the token come the scaled flat
-    variables and, list by list, those of the object whose first variable is the largest, such as pt, and whether there
-    is one; zeros where not.
+    those of others. The number of objects may exceed that of every training event.
 
     Args:
         layout: Flat condition variables and lists of objects; one of the two may be empty.
@@ -78,6 +70,7 @@ class EventEncoder(nn.Module):
     def __init__(self, layout: Layout, config: EventEncoderConfig) -> None:
         super().__init__()
         require_condition((*layout.condition, *layout.condition_objects))
+        self.width = config.width
         self.names = tuple(layout.condition_objects)
         self.flat = ConditionScaling(layout.condition)
         self.objects = nn.ModuleList(
@@ -88,7 +81,6 @@ class EventEncoder(nn.Module):
         self.flat_token = nn.Linear(self.flat.width, config.width) if self.flat.width else None
         self.object_tokens = nn.ModuleList(nn.Linear(scaling.width, config.width) for scaling in self.objects)  # type: ignore[arg-type]
         self.transformer = SetTransformer(config.width, config.heads, config.blocks, config.expansion)
-        self.width = config.width + self.flat.width + sum(one.width + 1 for one in self.objects)  # type: ignore[misc]
 
     def update(self, events: Events, weight: Tensor) -> None:
         """Take events into the statistics of the scalings; an object counts with its event's weight.
@@ -130,17 +122,15 @@ class EventEncoder(nn.Module):
         if self.flat_token is not None:
             tokens.append(self.flat_token(scaled)[:, None])
         masks = [torch.ones((count, len(tokens)), dtype=torch.bool, device=scaled.device)]
-        lists, precise = self._lists(events.objects), [scaled]
+        lists = self._lists(events.objects)
         for scaling, layer, one in zip(self.objects, self.object_tokens, lists, strict=True):
             used = one.mask.any(0)  # what is padding in every event costs nothing
             mask, values = one.mask[:, used], one.values[:, used]
             there = torch.where(mask[..., None], values, torch.ones_like(values))
-            objects = scaling(there.flatten(0, 1)).view(*mask.shape, scaling.width)
-            tokens.append(layer(objects))
+            tokens.append(layer(scaling(there.flatten(0, 1)).view(*mask.shape, scaling.width)))
             masks.append(mask)
-            precise.append(_leading(objects, values, mask))
-        token: Tensor = self.transformer(torch.cat(tokens, dim=1), torch.cat(masks, dim=1))
-        return torch.cat([token, *precise], dim=1)
+        result: Tensor = self.transformer(torch.cat(tokens, dim=1), torch.cat(masks, dim=1))
+        return result
 
     def _lists(self, objects: Mapping[str, ObjectSet]) -> list[ObjectSet]:
         """Return the lists in the layout's order."""
@@ -151,22 +141,3 @@ class EventEncoder(nn.Module):
                 f"{', '.join(self.names)}, the events have {', '.join(objects) or 'none'}."
             )
         return [objects[name] for name in self.names]
-
-
-def _leading(objects: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-    """Return the object with the largest first variable of each event, and whether there is one.
-
-    Args:
-        objects: Scaled objects, shape ``(events, objects, features)``.
-        values: The same in physical units, shape ``(events, objects, variables)``.
-        mask: Which are there, shape ``(events, objects)``.
-
-    Returns:
-        Shape ``(events, features + 1)``.
-    """
-    if not mask.shape[1]:
-        return objects.new_zeros((len(objects), objects.shape[2] + 1))
-    first = values[..., 0].masked_fill(~mask, -math.inf).argmax(1)
-    there = mask.any(1, keepdim=True)
-    chosen = objects[torch.arange(len(objects), device=objects.device), first]
-    return torch.cat([chosen * there, there.to(chosen)], dim=1)

@@ -53,7 +53,7 @@ def coordinates(tree: DecayTree) -> dict[str, str]:
         units |= {f"{name}_px": "GeV", f"{name}_py": "GeV", f"{name}_rapidity": ""}
         units |= {f"{one}_release": "GeV" for one in tree.inside(name)}
         units |= {f"{one}_{axis}": "" for one in tree.inside(name) for axis in ("u", "v")}
-    for name in (*tree.loose, *tree.anchors.values()):
+    for name in (*tree.loose, *tree.anchors):
         units |= {f"{name}_px": "GeV", f"{name}_py": "GeV", f"{name}_rapidity": ""}
     return units
 
@@ -81,7 +81,7 @@ def encode(tree: DecayTree, leaves: ArrayLike) -> NDArray[np.float64]:
         own = {leaf: momenta[leaf] for leaf in tree.leaves_of(name)}
         mass = _take_apart(tree, name, own, masses, found)
         found |= _in_laboratory(name, np.sum(list(own.values()), axis=0), mass)
-    for name in (*tree.loose, *tree.anchors.values()):
+    for name in (*tree.loose, *tree.anchors):
         found |= _in_laboratory(name, momenta[name], masses[name])
     return np.stack([found[name] for name in coordinates(tree)], axis=1)
 
@@ -113,7 +113,7 @@ def decode(tree: DecayTree, values: ArrayLike, masses: ArrayLike) -> NDArray[np.
         at_rest, total = _put_together(tree, name, of_leaf, given)
         frame = _from_laboratory(name, total, given)
         own = {leaf: boost(momentum, of_leaf[leaf], frame, total) for leaf, momentum in at_rest.items()}
-        if (anchor := tree.anchors.get(name)) is not None:
+        if (anchor := tree.anchor_of(name)) is not None:
             # A boost of all of them keeps every mass.
             seen = _from_laboratory(anchor, of_leaf[anchor], given)
             shift = boost_between(own[anchor], seen, of_leaf[anchor])

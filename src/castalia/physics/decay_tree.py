@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
@@ -28,19 +28,19 @@ class DecayTree:
         resonances: Composites whose decays ``castalia.physics.decay_coordinates`` describes: they share no leaf, and
             each of them and each composite in them has two daughters. Composites beyond them, such as the pair of two
             top quarks, are sums and nothing more.
-        anchors: By resonance a leaf in it whose momentum in the laboratory is a coordinate as well: one that is measured
-            well, such as a lepton.
+        anchors: Leaves whose momentum in the laboratory is a coordinate as well, as they are measured so well; at most
+            one in each resonance.
 
     Raises:
         ConfigError: If a name is used twice, a daughter is not known where it is named or has a mother already, a
-            composite has fewer than two daughters, a resonance breaks the rule above, or an anchor is no leaf of its
-            resonance.
+            composite has fewer than two daughters, a resonance breaks the rule above, or an anchor is in no
+            resonance or in that of another.
     """
 
     leaves: tuple[str, ...]
     composites: Mapping[str, tuple[str, ...]]
     resonances: tuple[str, ...]
-    anchors: Mapping[str, str] = field(default_factory=dict)
+    anchors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_names((*self.leaves, *self.composites))
@@ -59,10 +59,13 @@ class DecayTree:
             if taken & set(self.leaves_of(name)):
                 raise ConfigError(f"Resonance {name!r} shares leaves with one before it; name only the outer one.")
             taken |= set(self.leaves_of(name))
-        for name, leaf in self.anchors.items():
-            known = ", ".join(self.leaves_of(name)) if name in self.resonances else "none, as that is no resonance"
-            if name not in self.resonances or leaf not in self.leaves_of(name):
-                raise ConfigError(f"Anchor {leaf!r} is no leaf of resonance {name!r}; its leaves are {known}.")
+        for leaf in self.anchors:
+            if leaf not in taken:
+                known = ", ".join(sorted(taken)) or "none"
+                raise ConfigError(f"Anchor {leaf!r} is a leaf of no resonance; choose from {known}.")
+        for name in self.resonances:
+            if len(own := [leaf for leaf in self.anchors if leaf in self.leaves_of(name)]) > 1:
+                raise ConfigError(f"Resonance {name!r} has the anchors {', '.join(own)}; one of them is enough.")
 
     @property
     def particles(self) -> tuple[str, ...]:
@@ -90,6 +93,10 @@ class DecayTree:
         if particle not in self.composites:
             return (particle,)
         return tuple(leaf for one in self.composites[particle] for leaf in self.leaves_of(one))
+
+    def anchor_of(self, resonance: str) -> str | None:
+        """Return the anchor in a resonance, where there is one."""
+        return next((leaf for leaf in self.anchors if leaf in self.leaves_of(resonance)), None)
 
     def check(self, leaves: ArrayLike) -> NDArray[np.float64]:
         """Return leaves as an array (px, py, pz, mass) in GeV of shape ``(events, leaves, 4)``.

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["boost", "boost_between", "decay_momentum", "direction_to_normal", "mass_of_sum", "normal_to_direction", "release"]
+__all__ = [
+    "boost",
+    "boost_between",
+    "decay_momentum",
+    "direction_to_normal",
+    "mass_of_sum",
+    "normal_to_direction",
+    "release",
+]
 
 _SHORTEST = 1e-150
 _EPSILON, _TINY = np.finfo(np.float64).eps, np.finfo(np.float64).tiny

@@ -48,6 +48,33 @@ def test_unfolded_events_know_their_truth(folder, tmp_path):
     np.testing.assert_allclose(table["plus_mass"], MASS, rtol=1e-12)
 
 
+def test_in_a_frame_a_turned_detector_draws_a_turned_truth(folder, tmp_path):
+    path = config(tmp_path, truth='frame = ["lepton"]\nanchor = "plus"', epochs=2)
+    path.write_text(path.read_text().replace("z.parquet", str(folder / "z.parquet")))
+    here("unfold", "train", path, "-o", tmp_path / "run").good()
+    table, angle = events(200, seed=4), 1.0
+    turned = table.with_columns(
+        {name: np.mod(table[name] + angle + np.pi, 2 * np.pi) - np.pi for name in ("lepton_phi", "jet_phi")}
+    )
+    write(tmp_path / "straight.parquet", table)
+    write(tmp_path / "turned.parquet", turned)
+
+    def phi(run, name):
+        output = tmp_path / f"{run.parent.name}_{name}"
+        # The draws depend on the file's content: of a single event there is one number to compare, a distribution's.
+        here("unfold", "sample", run, tmp_path / name, "-o", output, "--draws", 400).good()
+        drawn = read(output)
+        x, y = (np.asarray(ak.to_numpy(drawn[f"z_{axis}"])) for axis in ("px", "py"))
+        return np.arctan2(y.mean(axis=1), x.mean(axis=1))
+
+    def off(run):
+        difference = phi(run, "turned.parquet") - phi(run, "straight.parquet") - angle
+        return np.abs(np.sin(difference / 2))
+
+    there = np.asarray(ak.num(table["lepton_pt"])) > 0
+    assert np.median(off(tmp_path / "run")[there]) < 0.5 * np.median(off(folder / "run")[there])
+
+
 def test_workers_and_resumption_change_nothing(folder, tmp_path):
     sampled(folder, tmp_path / "one.parquet", "--draws", 3).good()
     sampled(folder, tmp_path / "two.parquet", "--draws", 3, "--workers", 2).good()

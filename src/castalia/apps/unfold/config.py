@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from castalia.data.feature_config import ConditionVariable, DataConfig, EfficiencyConfig, TargetVariable
 from castalia.data.features import Features
@@ -34,11 +34,11 @@ class TruthConfig(StrictModel):
             ``parton_b_had_pt`` (GeV), ``_eta``, ``_phi`` and ``_mass`` (GeV).
         composites: Sums of particles or of composites named before them, by name; none may be in two.
         resonances: Composites that decay in two steps of two, whose masses and directions are coordinates.
-        anchors: By resonance the particle in it that is measured best, such as a lepton: its momentum is a coordinate as
-            well, and what is drawn of the resonance is boosted to have it.
-        frame: Where the azimuth of an event begins: angles of ``[condition]``, or ``"LIST.VARIABLE"`` for the leading
-            object of a list; the first that an event has. Every measured angle and the truth are taken relative to it,
-            so that nothing about rotations is left to learn; what is drawn is turned back.
+        frame: Lists whose leading object the azimuth of an event begins at; the first that is not empty. All measured
+            angles and the truth are taken relative to it, so that nothing about rotations is left to learn; what is
+            drawn is turned back.
+        anchor: The particle that this object is. Its momentum relative to what was measured is a coordinate as well,
+            and what is drawn of its resonance is boosted to have it.
         defined: Column that is 1 where an event has such a truth and 0 where not, as outside a fiducial volume; its
             columns are not read there. ``None`` where every event has.
         coordinates: What the model learns: ``"decay_tree"``, in which every mass and sum closes exactly, or
@@ -48,10 +48,18 @@ class TruthConfig(StrictModel):
     particles: dict[str, str] = Field(min_length=1)
     composites: dict[str, tuple[str, ...]] = {}
     resonances: tuple[str, ...] = ()
-    anchors: dict[str, str] = {}
     frame: tuple[str, ...] = ()
+    anchor: str | None = None
     defined: str | None = None
     coordinates: Literal["decay_tree", "cartesian"] = "decay_tree"
+
+    @model_validator(mode="after")
+    def _anchored_in_a_frame(self) -> Self:
+        if self.anchor is not None and not self.frame:
+            raise ValueError(
+                f"anchor = {self.anchor!r} is relative to nothing; name the lists that measure it as frame"
+            )
+        return self
 
     def tree(self) -> DecayTree:
         """Return how the particles belong together.
@@ -59,7 +67,8 @@ class TruthConfig(StrictModel):
         Raises:
             ConfigError: If a composite cannot be.
         """
-        return DecayTree(tuple(self.particles), self.composites, self.resonances, self.anchors)
+        anchors = () if self.anchor is None or self.coordinates == "cartesian" else (self.anchor,)
+        return DecayTree(tuple(self.particles), self.composites, self.resonances, anchors)
 
     def variables(self) -> dict[str, TargetVariable]:
         """Return the columns of all particles, particle by particle."""

@@ -9,12 +9,13 @@ from typing import Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
+from castalia.apps.unfold.frame import Reference
 from castalia.data.layout import Variable
 from castalia.physics.decay_coordinates import coordinates, decode, encode
 from castalia.physics.decay_tree import DecayTree
 from castalia.physics.four_vectors import to_cartesian
 
-__all__ = ["DEQUANTISATION", "TruthCoordinates", "leaves_of_columns", "turned_leaves"]
+__all__ = ["DEQUANTISATION", "TruthCoordinates", "leaves_of_columns"]
 
 Floats = NDArray[np.float64]
 Masses = Mapping[str, tuple[float, ...]]
@@ -25,6 +26,7 @@ tree of its number among them, in the paper's coordinates of its value in units 
 
 MASS_UNIT = 0.1  # GeV
 _FEW = 12  # values: a mass with more is not that of a kind of particle
+_LARGEST_LOG_RATIO = 50.0  # of transverse momenta: what is drawn stays finite
 _SMALLEST = 1e-3  # GeV, of a mass that varies, whose logarithm is modelled
 
 
@@ -37,13 +39,6 @@ def leaves_of_columns(columns: Floats) -> Floats:
     parts = columns.reshape(len(columns), -1, 4)
     momentum = to_cartesian(*np.moveaxis(parts, 2, 0))[..., :3]
     return np.concatenate([momentum, parts[..., 3:]], axis=2)
-
-
-def turned_leaves(leaves: Floats, azimuth: Floats) -> Floats:
-    """Turn leaves (px, py, pz, mass), shape ``(events, leaves, 4)``, about the beam by angles of shape ``(events,)``."""
-    result = leaves.copy()
-    result[..., 0], result[..., 1] = _turned(leaves[..., 0], leaves[..., 1], azimuth[:, None])
-    return result
 
 
 @final
@@ -72,13 +67,16 @@ class TruthCoordinates:
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """The model's targets, in the order of ``encode``."""
+        """The model's targets, in the order of ``encode`` and ``relative``."""
         if self.kind == "cartesian":
             return tuple(Variable(name, unit) for name, unit in self.tree.numbers.items())
         positive = (0.0, float("inf"))
+        units = coordinates(self.tree)
+        for leaf in self.tree.anchors:
+            units = {name: unit for name, unit in units.items() if not name.startswith(f"{leaf}_")}
+            units |= {f"{leaf}_log_pt_ratio": "", f"{leaf}_azimuth": "rad", f"{leaf}_rapidity_difference": ""}
         continuous = (
-            Variable(name, unit, bounds=positive if name.endswith("_release") else None)
-            for name, unit in coordinates(self.tree).items()
+            Variable(name, unit, bounds=positive if name.endswith("_release") else None) for name, unit in units.items()
         )
         return (*continuous, *(self._mass_variable(leaf) for leaf in self._modelled))
 
@@ -89,7 +87,7 @@ class TruthCoordinates:
         return tuple(name for name in self.tree.numbers if name not in discrete)
 
     def encode(self, leaves: Floats, rng: np.random.Generator) -> Floats:
-        """Return the model's targets, shape ``(events, targets)``.
+        """Return the coordinates, shape ``(events, targets)``, which ``relative`` makes the model's targets.
 
         Args:
             leaves: px, py, pz and mass in GeV, shape ``(events, leaves, 4)``.
@@ -116,7 +114,7 @@ class TruthCoordinates:
         return np.concatenate(columns, axis=1)
 
     def numbers(self, targets: Floats) -> Floats:
-        """Return the paper's numbers of every particle for a model's targets, shape ``(events, numbers)``.
+        """Return the paper's numbers of every particle for coordinates as those of ``encode``, shape ``(events, numbers)``.
 
         Those of the decay tree are consistent: of its leaves, and of their sums. Others are as the model has them.
         """
@@ -137,21 +135,61 @@ class TruthCoordinates:
                 masses[:, place] = drawn
         return self.tree.cartesian(decode(self.tree, targets[:, :continuous], masses))
 
-    def turned(self, targets: Floats, azimuth: Floats) -> Floats:
-        """Turn a model's targets, shape ``(events, draws, targets)``, about the beam by angles of shape ``(events,)``.
+    def relative(self, targets: Floats, reference: Reference) -> Floats:
+        """Return what the model learns: coordinates relative to a measured object.
 
-        Boosts without rotation keep directions in rest frames turning with the event.
+        Momenta and directions are turned about the beam: boosts without rotation keep directions in rest frames turning
+        with the event. An anchor has the logarithm of its pt over the measured one, and the differences of azimuth and
+        of rapidity and measured pseudorapidity.
+
+        Args:
+            targets: What ``encode`` makes, shape ``(events, targets)``.
+            reference: The object of each event.
         """
-        names = [variable.name for variable in self.variables]
+        result = self._turned(targets, -reference.phi)
+        for place in self._anchored:
+            px, py = result[:, place], result[:, place + 1]
+            result[:, place : place + 2] = np.column_stack(
+                [np.log(np.hypot(px, py) / reference.pt), np.arctan2(py, px)]
+            )
+            result[:, place + 2] -= reference.eta
+        return result
+
+    def absolute(self, targets: Floats, reference: Reference) -> Floats:
+        """Return the coordinates that ``numbers`` takes for what a model drew; the inverse of ``relative``.
+
+        Args:
+            targets: Shape ``(events, draws, targets)``.
+            reference: The object of each event.
+        """
         result = targets.copy()
-        for place, name in enumerate(names):
+        for place in self._anchored:
+            pt = reference.pt[:, None] * np.exp(np.minimum(targets[..., place], _LARGEST_LOG_RATIO))
+            result[..., place] = pt * np.cos(targets[..., place + 1])
+            result[..., place + 1] = pt * np.sin(targets[..., place + 1])
+            result[..., place + 2] += reference.eta[:, None]
+        return self._turned(result, reference.phi[:, None])
+
+    def _turned(self, targets: Floats, azimuth: Floats) -> Floats:
+        """Turn coordinates about the beam by angles that broadcast with ``targets[..., 0]``."""
+        result, cosine, sine = targets.copy(), np.cos(azimuth), np.sin(azimuth)
+        for place, name in enumerate(self._names):
             for one, other in (("_px", "_py"), ("_u", "_v")):
                 if name.endswith(one):
-                    pair = [place, names.index(name.removesuffix(one) + other)]
-                    result[..., pair] = np.stack(
-                        _turned(targets[..., pair[0]], targets[..., pair[1]], azimuth[:, None]), axis=-1
-                    )
+                    partner = self._names.index(name.removesuffix(one) + other)
+                    x, y = targets[..., place], targets[..., partner]
+                    result[..., place], result[..., partner] = cosine * x - sine * y, sine * x + cosine * y
         return result
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Names of the coordinates, masses left out."""
+        return tuple(self.tree.numbers if self.kind == "cartesian" else coordinates(self.tree))
+
+    @property
+    def _anchored(self) -> tuple[int, ...]:
+        """Where the three coordinates of each anchor begin."""
+        return tuple(self._names.index(f"{leaf}_px") for leaf in self.tree.anchors)
 
     @property
     def _modelled(self) -> tuple[str, ...]:
@@ -162,8 +200,3 @@ class TruthCoordinates:
         if self.masses[leaf]:
             return Variable(f"{leaf}_mass_number")
         return Variable(f"{leaf}_mass", "GeV", bounds=(0.0, float("inf")))
-
-
-def _turned(x: Floats, y: Floats, azimuth: Floats) -> tuple[Floats, Floats]:
-    cosine, sine = np.cos(azimuth), np.sin(azimuth)
-    return cosine * x - sine * y, sine * x + cosine * y

@@ -1,10 +1,10 @@
-"""The azimuth that an event's angles are relative to, so that a model need not learn that detectors are round."""
+"""The measured object that an event's coordinates are relative to, so that a model need not learn that detectors are round."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,66 +13,80 @@ from castalia.data.feature_arrays import FeatureArrays, ObjectArrays
 from castalia.data.layout import Layout, Variable
 from castalia.errors import ConfigError
 
-__all__ = ["Frame"]
+__all__ = ["Frame", "Reference"]
 
 Floats = NDArray[np.float64]
+
+_NEEDED: Final = ("pt", "eta", "phi")
+
+
+@final
+@dataclass(frozen=True)
+class Reference:
+    """The object that each event is relative to; 1 GeV along the x axis where there is none.
+
+    Attributes:
+        pt: Transverse momentum in GeV, shape ``(rows,)``.
+        eta: Pseudorapidity, likewise.
+        phi: Azimuth in rad, likewise.
+    """
+
+    pt: Floats
+    eta: Floats
+    phi: Floats
 
 
 @final
 @dataclass(frozen=True)
 class Frame:
-    """Turns events about the beam.
+    """Finds the object that an event is relative to, and turns what was measured about the beam.
 
     Attributes:
         layout: What is measured; its angles are the variables of ``transform = "angle"``.
-        sources: The angles that become 0, in the order of preference; nothing is turned where there are none.
+        lists: Lists whose leading object is looked for, in the order of preference; nothing is turned without any.
 
     Raises:
-        ConfigError: If a source is no angle of the layout.
+        ConfigError: If a list is none of the layout's, or lacks pt, eta or an angle phi.
     """
 
     layout: Layout
-    sources: Sequence[str]
+    lists: Sequence[str]
 
     def __post_init__(self) -> None:
-        known = [*_angles(self.layout.condition)]
-        for name, variables in self.layout.condition_objects.items():
-            known += [f"{name}.{angle}" for angle in _angles(variables)]
-        for source in self.sources:
-            if source not in known:
+        for name in self.lists:
+            variables = self.layout.condition_objects.get(name)
+            if variables is None:
+                known = ", ".join(self.layout.condition_objects) or "none"
+                raise ConfigError(f"[truth] frame names {name!r}, which is no list; choose from {known}.")
+            found = {variable.name for variable in variables}
+            if not found.issuperset(_NEEDED) or "phi" not in _angles(variables):
                 raise ConfigError(
-                    f"[truth] frame names {source!r}, which is no measured angle; choose from "
-                    f"{', '.join(known) or 'none'}, or declare it with transform = \"angle\"."
+                    f"[truth] frame names {name!r}, which needs the variables pt, eta, and phi with "
+                    f'transform = "angle"; it has {", ".join(sorted(found))}.'
                 )
 
-    def azimuth(self, arrays: FeatureArrays) -> Floats:
-        """Return the angle of each event that is to become 0, in rad, shape ``(rows,)``.
-
-        The leading object of a list is that with the largest first variable, such as pt. An event that has none of the
-        sources stays as it is.
-        """
-        result = np.zeros(len(arrays.row))
-        for source in reversed(self.sources):
-            name, _, variable = source.rpartition(".")
-            if not name:
-                place = _angles(self.layout.condition)[source]
-                result = arrays.condition[:, place]
-                continue
+    def reference(self, arrays: FeatureArrays) -> Reference:
+        """Return the object with the largest pt of the first list in which an event has one."""
+        found = np.tile([1.0, 0.0, 0.0], (len(arrays.row), 1))
+        for name in reversed(self.lists):
+            names = [variable.name for variable in self.layout.condition_objects[name]]
             one = arrays.objects[name]
             if not one.mask.shape[1]:
                 continue
-            leading = np.where(one.mask, one.values[..., 0], -np.inf).argmax(axis=1)
-            values = one.values[np.arange(len(leading)), leading, _angles(self.layout.condition_objects[name])[variable]]
-            result = np.where(one.mask.any(axis=1), values, result)
-        return np.asarray(result, dtype=np.float64)
+            leading = np.where(one.mask, one.values[..., names.index("pt")], -np.inf).argmax(axis=1)
+            values = one.values[np.arange(len(leading)), leading][:, [names.index(what) for what in _NEEDED]]
+            found = np.where(one.mask.any(axis=1, keepdims=True), values, found)
+        return Reference(*found.T)
 
-    def turned(self, arrays: FeatureArrays, azimuth: Floats) -> FeatureArrays:
-        """Return what was measured with every angle relative to ``azimuth``, from -pi to pi; the target as it is."""
-        if not self.sources:
+    def turned(self, arrays: FeatureArrays, reference: Reference) -> FeatureArrays:
+        """Return what was measured with every angle relative to the reference, from -pi to pi; the target as it is."""
+        if not self.lists:
             return arrays
-        condition = _turned(arrays.condition, self.layout.condition, azimuth)
+        condition = _turned(arrays.condition, self.layout.condition, reference.phi)
         objects = {
-            name: ObjectArrays(_turned(one.values, self.layout.condition_objects[name], azimuth[:, None]), one.mask)
+            name: ObjectArrays(
+                _turned(one.values, self.layout.condition_objects[name], reference.phi[:, None]), one.mask
+            )
             for name, one in arrays.objects.items()
         }
         return replace(arrays, condition=condition, objects=objects)

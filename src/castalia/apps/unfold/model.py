@@ -65,19 +65,19 @@ class PosteriorModel:
         """Draw the truth of events.
 
         Returns:
-            The model's targets, shape ``(events, draws, targets)``.
+            Coordinates as ``numbers`` takes them, shape ``(events, draws, targets)``.
 
         Raises:
             MachineError: If the model draws what is not finite.
         """
-        azimuth = self.frame.azimuth(arrays)
-        turned = self.frame.turned(arrays, azimuth)
+        reference = self.frame.reference(arrays)
+        turned = self.frame.turned(arrays, reference)
         condition = events_from_array(turned.condition, objects=turned.objects)
         drawn = draw(self.sampler, condition, rng, draws).reshape(len(arrays.row), draws, -1)
-        return self.coordinates.turned(drawn, azimuth) if self.frame.sources else drawn
+        return self.coordinates.absolute(drawn, reference) if self.frame.lists else drawn
 
     def numbers(self, targets: Floats) -> Floats:
-        """Return the paper's numbers of targets of any leading shape ``(*shape, targets)``, in the same shape."""
+        """Return the paper's numbers of what was drawn, of any leading shape ``(*shape, targets)``, in the same shape."""
         flat = self.coordinates.numbers(targets.reshape(-1, targets.shape[-1]))
         return flat.reshape(*targets.shape[:-1], -1)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from castalia import __version__
 from castalia.apps.unfold.config import UnfoldConfig, parse_config
-from castalia.apps.unfold.coordinates import TruthCoordinates, leaves_of_columns, turned_leaves
+from castalia.apps.unfold.coordinates import TruthCoordinates, leaves_of_columns
 from castalia.apps.unfold.frame import Frame
 from castalia.apps.unfold.ranges import summary_names, summary_of_events
 from castalia.data.loading import LoadedArrays, content_keys
@@ -186,10 +186,10 @@ def _with_truth(
 
 
 def _encoded(loaded: LoadedArrays, coordinates: TruthCoordinates, frame: Frame, stream: Stream) -> LoadedArrays:
-    """Put the model's targets, which are relative to nothing, in the place of the particles' columns."""
-    azimuth = frame.azimuth(loaded.arrays)
-    target = coordinates.encode(turned_leaves(_leaves(loaded), -azimuth), stream.at())
-    arrays = frame.turned(loaded.arrays, azimuth)
+    """Put the model's targets in the place of the particles' columns, relative to the object that is the frame."""
+    reference = frame.reference(loaded.arrays)
+    target = coordinates.relative(coordinates.encode(_leaves(loaded), stream.at()), reference)
+    arrays = frame.turned(loaded.arrays, reference)
     return replace(loaded, arrays=replace(arrays, target=target, reference=np.zeros_like(target), found=None))
 
 
