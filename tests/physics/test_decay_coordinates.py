@@ -154,7 +154,7 @@ def test_special_decays_come_back(leaves):
 
 def test_an_anchor_has_the_momentum_that_is_asked_for_and_leaves_come_back():
     anchored = DecayTree(LEAVES, SUMS, ("t_lep", "t_had"), ("lepton",))
-    leaves, values = top_pairs(2_000, fastest=200.0)
+    leaves, _ = top_pairs(2_000, fastest=200.0)
     encoded = encode(anchored, leaves)
     assert list(coordinates(anchored)) == [*coordinates(TOPS), "lepton_px", "lepton_py", "lepton_rapidity"]
     assert np.array_equal(encoded[:, :18], encode(TOPS, leaves))

@@ -12,10 +12,10 @@ Rest frames are reached by boosts without rotation down the tree: from the labor
 there to that of its daughter, and so on, so that the angles in a decay do not depend on how the resonance moves. A leaf
 in no resonance has ``LEAF_px``, ``LEAF_py`` and ``LEAF_rapidity``. Masses of leaves are no coordinates.
 
-None of these is redundant. A leaf that the detector knows to a per cent is a curved and narrow shell in them, which a model
-blurs. Where the tree names such leaves as anchors, their ``LEAF_px``, ``LEAF_py`` and ``LEAF_rapidity`` come last, and the
-resonance is given the boost that makes its anchor's momentum exactly that: none at all for leaves that were encoded, and
-a small one for what a model drew.
+None of these is redundant. A leaf that the detector knows to a per cent is a curved and narrow shell in them, which a
+model blurs. Where the tree names such leaves as anchors, their ``LEAF_px``, ``LEAF_py`` and ``LEAF_rapidity`` come
+last, and the resonance is given the boost that makes its anchor's momentum exactly that: none at all for leaves that
+were encoded, and a small one for what a model drew.
 """
 
 from __future__ import annotations

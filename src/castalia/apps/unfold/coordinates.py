@@ -114,7 +114,7 @@ class TruthCoordinates:
         return np.concatenate(columns, axis=1)
 
     def numbers(self, targets: Floats) -> Floats:
-        """Return the paper's numbers of every particle for coordinates as those of ``encode``, shape ``(events, numbers)``.
+        """Return the paper's numbers of every particle, shape ``(events, numbers)``, for coordinates as ``encode``'s.
 
         Those of the decay tree are consistent: of its leaves, and of their sums. Others are as the model has them.
         """

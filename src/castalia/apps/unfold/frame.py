@@ -1,4 +1,4 @@
-"""The measured object that an event's coordinates are relative to, so that a model need not learn that detectors are round."""
+"""The measured object that an event's coordinates are relative to: a model need not learn that detectors are round."""
 
 from __future__ import annotations
 

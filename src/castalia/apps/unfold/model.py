@@ -77,7 +77,7 @@ class PosteriorModel:
         return self.coordinates.absolute(drawn, reference) if self.frame.lists else drawn
 
     def numbers(self, targets: Floats) -> Floats:
-        """Return the paper's numbers of what was drawn, of any leading shape ``(*shape, targets)``, in the same shape."""
+        """Return the paper's numbers of draws of any leading shape ``(*shape, targets)``, in the same shape."""
         flat = self.coordinates.numbers(targets.reshape(-1, targets.shape[-1]))
         return flat.reshape(*targets.shape[:-1], -1)
 
