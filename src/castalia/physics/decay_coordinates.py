@@ -14,8 +14,8 @@ in no resonance has ``LEAF_px``, ``LEAF_py`` and ``LEAF_rapidity``. Masses of le
 
 None of these is redundant. A leaf that the detector knows to a per cent is a curved and narrow shell in them, which a
 model blurs. Where the tree names such leaves as anchors, their ``LEAF_px``, ``LEAF_py`` and ``LEAF_rapidity`` come
-last, and the resonance is given the boost that makes its anchor's momentum exactly that: none at all for leaves that
-were encoded, and a small one for what a model drew.
+last, and the leaves of the resonance follow it as ``castalia.physics.anchoring`` says: not at all where they were
+encoded, and a little where a model drew them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from castalia.errors import DataError
+from castalia.physics.anchoring import anchored
 from castalia.physics.decay_tree import DecayTree
 from castalia.physics.two_body import (
     boost,
-    boost_between,
     decay_momentum,
     direction_to_normal,
     mass_of_sum,
@@ -114,10 +114,7 @@ def decode(tree: DecayTree, values: ArrayLike, masses: ArrayLike) -> NDArray[np.
         frame = _from_laboratory(name, total, given)
         own = {leaf: boost(momentum, of_leaf[leaf], frame, total) for leaf, momentum in at_rest.items()}
         if (anchor := tree.anchor_of(name)) is not None:
-            # A boost of all of them keeps every mass.
-            seen = _from_laboratory(anchor, of_leaf[anchor], given)
-            shift = boost_between(own[anchor], seen, of_leaf[anchor])
-            own = {leaf: boost(momentum, of_leaf[leaf], shift, 1.0) for leaf, momentum in own.items()}
+            own = anchored(tree, name, anchor, {**own, "": _from_laboratory(anchor, of_leaf[anchor], given)}, of_leaf)
         found |= own
     for name in tree.loose:
         found[name] = _from_laboratory(name, of_leaf[name], given)

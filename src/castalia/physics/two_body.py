@@ -49,7 +49,7 @@ def boost_between(before: ArrayLike, after: ArrayLike, mass: ArrayLike) -> NDArr
     """Return the one boost without rotation that carries a momentum over to another of the same mass.
 
     It is along their difference, across which they agree, so that ``E + p`` along it grows by the factor that tells the
-    rapidity of the boost.
+    rapidity of the boost, and ``E - p`` shrinks by it; whichever is no small difference says how much.
 
     Args:
         before: Momenta (px, py, pz) in GeV, shape ``(*shape, 3)``.
@@ -61,9 +61,10 @@ def boost_between(before: ArrayLike, after: ArrayLike, mass: ArrayLike) -> NDArr
         ``frame_mass`` of 1; shape ``(*shape, 3)``.
     """
     before, after = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
-    axis, _, first, _ = _light_cone(before, mass, after - before)
-    _, _, last, _ = _light_cone(after, mass, after - before)
-    factor = np.maximum(last, _TINY) / np.maximum(first, _TINY)
+    axis, _, *first = _light_cone(before, mass, after - before)
+    _, _, *last = _light_cone(after, mass, after - before)
+    plus, minus = (np.maximum(pair, _TINY) for pair in zip(first, last, strict=True))
+    factor = np.where(plus.min(axis=0) > minus.min(axis=0), plus[1] / plus[0], minus[0] / minus[1])
     return np.asarray(0.5 * (factor - 1.0 / factor)[..., None] * axis, dtype=np.float64)
 
 

@@ -38,7 +38,7 @@ class TruthConfig(StrictModel):
             angles and the truth are taken relative to it, so that nothing about rotations is left to learn; what is
             drawn is turned back.
         anchor: The particle that this object is. Its momentum relative to what was measured is a coordinate as well,
-            and what is drawn of its resonance is boosted to have it.
+            and what is drawn of its resonance is made to have it.
         defined: Column that is 1 where an event has such a truth and 0 where not, as outside a fiducial volume; its
             columns are not read there. ``None`` where every event has.
         coordinates: What the model learns: ``"decay_tree"``, in which every mass and sum closes exactly, or
