@@ -112,3 +112,15 @@ def test_what_cannot_be_a_frame_is_named():
         Frame(LAYOUT, ("muon",))
     with pytest.raises(ConfigError, match="names 'jet', which needs the variables pt, eta, and phi.*it has phi"):
         Frame(LAYOUT, ("jet",))
+
+
+def test_a_mass_is_learned_as_it_is_and_one_below_threshold_decodes():
+    leaves, reference = true_leaves(), Frame(LAYOUT, ("lepton",)).reference(measured())
+    coordinates = TruthCoordinates.measured(TREE, "decay_tree", leaves)
+    place = [variable.name for variable in coordinates.variables].index("z_mass")
+    relative = coordinates.relative(coordinates.encode(leaves, RNG.at()), reference)
+    four = TREE.four_vectors(leaves)["z"]
+    np.testing.assert_allclose(relative[:, place] ** 2, four[:, 3] ** 2 - np.square(four[:, :3]).sum(1), rtol=1e-9)
+    relative[:, place] = 0.2  # of two muons
+    drawn = coordinates.numbers(coordinates.absolute(relative[:, None], reference)[:, 0])
+    np.testing.assert_allclose(drawn[:, list(TREE.numbers).index("z_mass")], 2 * 0.105658, rtol=1e-5)

@@ -75,8 +75,10 @@ class TruthCoordinates:
         for leaf in self.tree.anchors:
             units = {name: unit for name, unit in units.items() if not name.startswith(f"{leaf}_")}
             units |= {f"{leaf}_log_pt_ratio": "", f"{leaf}_azimuth": "rad", f"{leaf}_rapidity_difference": ""}
+        released = {f"{one}_release": f"{one}_mass" for one in self._decays}
         continuous = (
-            Variable(name, unit, bounds=positive if name.endswith("_release") else None) for name, unit in units.items()
+            Variable(released.get(name, name), unit, bounds=positive if name in released else None)
+            for name, unit in units.items()
         )
         return (*continuous, *(self._mass_variable(leaf) for leaf in self._modelled))
 
@@ -120,27 +122,16 @@ class TruthCoordinates:
         """
         if self.kind == "cartesian":
             return np.asarray(targets, dtype=np.float64)
-        continuous = len(coordinates(self.tree))
-        masses = np.zeros((len(targets), len(self.tree.leaves)))
-        for place, leaf in enumerate(self.tree.leaves):
-            values = self.masses[leaf]
-            if leaf not in self._modelled:
-                masses[:, place] = values[0]
-                continue
-            drawn = targets[:, continuous + self._modelled.index(leaf)]
-            if values:
-                nearest = np.clip(np.rint(drawn), 0, len(values) - 1).astype(np.int64)
-                masses[:, place] = np.array(values)[nearest]
-            else:
-                masses[:, place] = drawn
-        return self.tree.cartesian(decode(self.tree, targets[:, :continuous], masses))
+        masses = np.stack(list(self._leaf_masses(targets).values()), axis=-1)
+        return self.tree.cartesian(decode(self.tree, targets[:, : len(self._names)], masses))
 
     def relative(self, targets: Floats, reference: Reference) -> Floats:
         """Return what the model learns: coordinates relative to a measured object.
 
         Momenta and directions are turned about the beam: boosts without rotation keep directions in rest frames turning
         with the event. An anchor has the logarithm of its pt over the measured one, and the differences of azimuth and
-        of rapidity and measured pseudorapidity.
+        of rapidity and measured pseudorapidity. A composite has its mass in the place of the energy that it releases:
+        what a top quark releases varies with the mass of its W boson, its mass does not.
 
         Args:
             targets: What ``encode`` makes, shape ``(events, targets)``.
@@ -153,10 +144,17 @@ class TruthCoordinates:
                 [np.log(np.hypot(px, py) / reference.pt), np.arctan2(py, px)]
             )
             result[:, place + 2] -= reference.eta
+        masses = self._leaf_masses(targets)
+        for one in self._decays:
+            place = self._names.index(f"{one}_release")
+            masses[one] = targets[:, place] + sum(masses[daughter] for daughter in self.tree.composites[one])
+            result[:, place] = masses[one]
         return result
 
     def absolute(self, targets: Floats, reference: Reference) -> Floats:
         """Return the coordinates that ``numbers`` takes for what a model drew; the inverse of ``relative``.
+
+        A mass below that of the daughters is taken for the threshold.
 
         Args:
             targets: Shape ``(events, draws, targets)``.
@@ -168,6 +166,12 @@ class TruthCoordinates:
             result[..., place] = pt * np.cos(targets[..., place + 1])
             result[..., place + 1] = pt * np.sin(targets[..., place + 1])
             result[..., place + 2] += reference.eta[:, None]
+        masses = self._leaf_masses(targets)
+        for one in self._decays:
+            place = self._names.index(f"{one}_release")
+            threshold = sum(masses[daughter] for daughter in self.tree.composites[one])
+            result[..., place] = np.maximum(targets[..., place] - threshold, 0.0)
+            masses[one] = threshold + result[..., place]
         return self._turned(result, reference.phi[:, None])
 
     def _turned(self, targets: Floats, azimuth: Floats) -> Floats:
@@ -185,6 +189,29 @@ class TruthCoordinates:
     def _names(self) -> tuple[str, ...]:
         """Names of the coordinates, masses left out."""
         return tuple(self.tree.numbers if self.kind == "cartesian" else coordinates(self.tree))
+
+    @property
+    def _decays(self) -> tuple[str, ...]:
+        """Composites in resonances, daughters first; none in the paper's numbers."""
+        if self.kind == "cartesian":
+            return ()
+        return tuple(one for name in self.tree.resonances for one in reversed(self.tree.inside(name)))
+
+    def _leaf_masses(self, targets: Floats) -> dict[str, Floats]:
+        """Return the masses of the leaves in GeV by name, each of the shape of ``targets[..., 0]``."""
+        if self.kind == "cartesian":
+            return {}
+        found: dict[str, Floats] = {}
+        for leaf in self.tree.leaves:
+            values = np.array(self.masses[leaf])
+            if leaf not in self._modelled:
+                found[leaf] = np.full(targets.shape[:-1], values[0])
+                continue
+            drawn = targets[..., len(self._names) + self._modelled.index(leaf)]
+            if len(values):
+                drawn = values[np.clip(np.rint(drawn), 0, len(values) - 1).astype(np.int64)]
+            found[leaf] = drawn
+        return found
 
     @property
     def _anchored(self) -> tuple[int, ...]:

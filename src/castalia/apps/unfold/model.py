@@ -74,7 +74,7 @@ class PosteriorModel:
         turned = self.frame.turned(arrays, reference)
         condition = events_from_array(turned.condition, objects=turned.objects)
         drawn = draw(self.sampler, condition, rng, draws).reshape(len(arrays.row), draws, -1)
-        return self.coordinates.absolute(drawn, reference) if self.frame.lists else drawn
+        return self.coordinates.absolute(drawn, reference)
 
     def numbers(self, targets: Floats) -> Floats:
         """Return the paper's numbers of draws of any leading shape ``(*shape, targets)``, in the same shape."""
