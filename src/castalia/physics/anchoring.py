@@ -1,8 +1,8 @@
 """Giving a resonance's leaf a momentum that is known better, at no cost to any mass and little to anything else.
 
 From the leaf up to the resonance, each composite keeps its mass, as the daughter that does not contain the leaf follows
-in one of two ways, whichever changes its momentum less: by its energy alone, in the direction that it has, or by the
-boost that the other side got. Of a top quark with the lepton as anchor it is first the neutrino that gives way, for the
+in one of two ways, whichever changes its momentum less: by the shortest way to where the mass is right, or by the boost
+that the other side got. Of a top quark with the lepton as anchor it is first the neutrino that gives way, for the
 mass of the W boson, and then the b quark: what is measured worst.
 """
 
@@ -19,6 +19,10 @@ from castalia.physics.two_body import boost, boost_between, mass_of_sum
 __all__ = ["anchored"]
 
 Floats = NDArray[np.float64]
+
+_STEPS = 12
+_CLOSE = 1e-9  # of the excess: what is right already is left alone
+_TINY = np.finfo(np.float64).tiny
 
 
 def anchored(
@@ -49,7 +53,7 @@ def anchored(
         mass, far_mass, total = (_mass(found, masses, leaves) for leaves in (near, far, (*near, *far)))
         follow = boost_between(before, after, mass)
         boosted = boost(along, far_mass, follow, 1.0)
-        stretched = _kept_direction(after, mass, along, far_mass, total)
+        stretched = _kept_direction(after, mass, _nearest(after, mass, along, far_mass, total), far_mass, total)
         gentle = _distance(stretched, along) <= _distance(boosted, along)
         shift = np.where(gentle, boost_between(along, np.where(gentle, stretched, along), far_mass), follow)
         changed |= {leaf: boost(found[leaf], masses[leaf], shift, 1.0) for leaf in far}
@@ -67,6 +71,28 @@ def _mass(momenta: Mapping[str, Floats], masses: Mapping[str, Floats], leaves: t
     return mass_of_sum(np.stack([momenta[leaf] for leaf in leaves]), np.stack([masses[leaf] for leaf in leaves]))
 
 
+def _nearest(near: Floats, mass: Floats, far: Floats, far_mass: Floats, total: Floats) -> Floats:
+    """Return momenta about as close to ``far`` as can be that give both together the mass ``total``, or nearly so.
+
+    Newton's steps along the gradient of ``f(q) = E e(q) - p q - K`` in the notation of ``_kept_direction``: f is convex,
+    so that from the first step on they come down to its zero from one side.
+    """
+    energy, k = np.hypot(np.linalg.norm(near, axis=1), mass), _excess(mass, far_mass, total)
+    q = far
+    for _ in range(_STEPS):
+        own = np.hypot(np.linalg.norm(q, axis=1), far_mass)
+        gradient = (energy / np.maximum(own, _TINY))[:, None] * q - near
+        slope = np.maximum(np.sum(gradient * gradient, axis=1), _TINY)
+        off = energy * own - np.sum(near * q, axis=1) - k
+        step = np.where(np.abs(off) > _CLOSE * np.abs(k), off / slope, 0.0)
+        q = q - step[:, None] * gradient
+    return q
+
+
+def _excess(mass: Floats, far_mass: Floats, total: Floats) -> Floats:
+    return np.asarray(0.5 * (np.square(total) - np.square(mass) - np.square(far_mass)), dtype=np.float64)
+
+
 def _kept_direction(near: Floats, mass: Floats, far: Floats, far_mass: Floats, total: Floats) -> Floats:
     """Return the momentum along ``far``, closest to it, that gives both together the mass ``total``; NaN without any.
 
@@ -76,8 +102,8 @@ def _kept_direction(near: Floats, mass: Floats, far: Floats, far_mass: Floats, t
     size = np.linalg.norm(far, axis=1)
     axis = far / np.where(size > 0.0, size, 1.0)[:, None]
     energy, c = np.hypot(np.linalg.norm(near, axis=1), mass), np.sum(near * axis, axis=1)
-    k = 0.5 * (np.square(total) - np.square(mass) - np.square(far_mass))
-    across = np.maximum(np.square(energy) - np.square(c), np.finfo(np.float64).tiny)
+    k = _excess(mass, far_mass, total)
+    across = np.maximum(np.square(energy) - np.square(c), _TINY)
     with np.errstate(invalid="ignore"):
         root = energy * np.sqrt(np.square(k) - np.square(far_mass) * across)
         both = np.stack([(k * c + root) / across, (k * c - root) / across])
