@@ -74,8 +74,8 @@ def _mass(momenta: Mapping[str, Floats], masses: Mapping[str, Floats], leaves: t
 def _nearest(near: Floats, mass: Floats, far: Floats, far_mass: Floats, total: Floats) -> Floats:
     """Return momenta about as close to ``far`` as can be that give both together the mass ``total``, or nearly so.
 
-    Newton's steps along the gradient of ``f(q) = E e(q) - p q - K`` in the notation of ``_kept_direction``: f is convex,
-    so that from the first step on they come down to its zero from one side.
+    Newton's steps along the gradient of ``f(q) = E e(q) - p q - K`` in the notation of ``_kept_direction``: f is
+    convex, so that from the first step on they come down to its zero from one side.
     """
     energy, k = np.hypot(np.linalg.norm(near, axis=1), mass), _excess(mass, far_mass, total)
     q = far
