@@ -1,25 +1,108 @@
-"""A trained posterior of the top-quark pairs for the unfolding benchmarks: trained where it is missing, else reused."""
+"""What the unfolding benchmarks begin with: samples, and a model of them, trained where it is missing and then kept."""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import tomli_w
+import torch
+from numpy.typing import NDArray
 
 from castalia.apps.unfold.config import PRESET
+from castalia.apps.unfold.model import PosteriorModel, open_model
 from castalia.apps.unfold.train import train
 from castalia.data.atomic import write_text
+from castalia.data.feature_arrays import FeatureArrays
+from castalia.rng import Stream
 from castalia.runs.folder import RunFolder
+from collider_samples import make_samples
 from record import ROOT
+from unfold_data import FULL, QUICK, samples_folder
 
-__all__ = ["configuration", "trained_run"]
+__all__ = ["SMALL", "UnfoldBench", "configuration", "draw_numbers", "prepare", "trained_run"]
 
 EXAMPLE = ROOT / "examples" / "unfold.toml"
 """What is measured, and what is unfolded to, of every benchmark."""
+
+SMALL: dict[str, dict[str, Any]] = {
+    "options": {"hidden": [64, 64], "encoder": {"width": 16, "heads": 2, "blocks": 1}},
+    "training": {"epochs": 20, "batch_size": 128},
+}
+"""Of the default model what a quick form trains, in some ten seconds."""
+
+_PIECE = 20_000
+"""Draws that are turned into the paper's numbers at a time: 9 MB."""
+
+
+@dataclass(frozen=True)
+class UnfoldBench:
+    """What a benchmark begins with.
+
+    Attributes:
+        quick: Whether it is the quick form.
+        samples: Folder of the samples of ``unfold_data``.
+        kept: Folder for what is computed once.
+        model: The model to judge.
+    """
+
+    quick: bool
+    samples: Path
+    kept: Path
+    model: PosteriorModel
+
+
+def prepare(description: str, arguments: Sequence[str] | None) -> UnfoldBench:
+    """Read the command line of a benchmark, make samples that are missing, and train the default model where none is.
+
+    Args:
+        description: What the benchmark is for.
+        arguments: The command line; that of the process by default.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--data", type=Path, help="folder of the samples, instead of the user's cache")
+    parser.add_argument("--run", type=Path, help="run folder to judge, instead of the default model's")
+    parser.add_argument("--workers", type=int, default=2, help="processes that make samples")
+    asked = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    samples = samples_folder(asked.data, asked.quick)
+    make_samples(QUICK if asked.quick else FULL, samples, asked.workers)
+    kept = samples / "runs"
+    run = asked.run or trained_run(kept, PRESET, samples, **(SMALL if asked.quick else {}))
+    return UnfoldBench(asked.quick, samples, kept, open_model(run))
+
+
+def draw_numbers(
+    model: PosteriorModel,
+    arrays: FeatureArrays,
+    draws: int,
+    of: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> NDArray[np.float32]:
+    """Draw the truth of events, and keep a function of the paper's numbers, in single precision as the model draws.
+
+    Args:
+        model: The model.
+        arrays: The events.
+        draws: Draws of each.
+        of: From numbers of shape ``(events, draws, numbers)`` to what is kept, shape ``(events, draws, columns)``.
+
+    Returns:
+        Shape ``(events, draws, columns)``.
+    """
+    pieces, stream = [], Stream(1, "benchmark draws")
+    for number, rows in enumerate(np.array_split(np.arange(len(arrays.row)), -(-len(arrays.row) * draws // _PIECE))):
+        mask = np.zeros(len(arrays.row), dtype=np.bool_)
+        mask[rows] = True
+        drawn = model.numbers(model.draw(arrays.take(mask), draws, stream.at(number)))
+        pieces.append(of(drawn).astype(np.float32))
+    return np.concatenate(pieces)
 
 
 def configuration(

@@ -4,9 +4,9 @@ The nearest events of a large simulation, in a table of summaries of the detecto
 given those summaries, blurred by the distance to them. It assumes nothing, and is therefore what a model is held
 against, where the table is small. It breaks down in many dimensions: of N events the k nearest of d columns lie within
 ``(k / N)^(1/d)`` of the table's width, which for 100 of 300,000 is 7 % in three columns, a quarter in six and two
-thirds in twenty, where "nearest" means hardly anything and the posterior comes out nearly as wide as the prior. What the
-table leaves out is not known either: a model that sees the whole event has narrower posteriors, which agree with these
-on average over the events that look alike.
+thirds in twenty, where "nearest" means hardly anything and the posterior comes out nearly as wide as the prior. What
+the table leaves out is not known either: a model that sees the whole event has narrower posteriors, which agree with
+these on average over the events that look alike.
 
 References:
     Biau, Cérou and Guyader, New insights into approximate Bayesian computation (Ann. Inst. H. Poincaré 51, 2015): the
