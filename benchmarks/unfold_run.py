@@ -22,11 +22,12 @@ from castalia.data.atomic import write_text
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.rng import Stream
 from castalia.runs.folder import RunFolder
+from castalia.runs.unlearned import files_to_judge_on, load_unlearned
 from collider_samples import make_samples
 from record import ROOT
 from unfold_data import FULL, QUICK, samples_folder
 
-__all__ = ["SMALL", "UnfoldBench", "configuration", "draw_numbers", "prepare", "trained_run"]
+__all__ = ["SMALL", "UnfoldBench", "configuration", "draw_numbers", "prepare", "read_unlearned", "trained_run"]
 
 EXAMPLE = ROOT / "examples" / "unfold.toml"
 """What is measured, and what is unfolded to, of every benchmark."""
@@ -77,6 +78,13 @@ def prepare(description: str, arguments: Sequence[str] | None) -> UnfoldBench:
     kept = samples / "runs"
     run = asked.run or trained_run(kept, PRESET, samples, **(SMALL if asked.quick else {}))
     return UnfoldBench(asked.quick, samples, kept, open_model(run))
+
+
+def read_unlearned(model: PosteriorModel, path: Path) -> FeatureArrays:
+    """Read the selected events of a file that have a truth and that the model has not learned from."""
+    usable = files_to_judge_on([path], model.features, tree=None, rename={}, skip_bad_files=False)
+    loaded = load_unlearned(model.folder, model.features, usable, tree=None, rename={}, skip_bad=0)
+    return loaded.arrays.reconstructed
 
 
 def draw_numbers(

@@ -22,14 +22,14 @@ from castalia.apps.unfold.model import PosteriorModel
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.layout import Layout, Variable
 from castalia.data.loading import load_arrays
+from castalia.data.sidecar import input_sha256
 from castalia.errors import DataError
 from castalia.physics.decay_tree import DecayTree
 from castalia.physics.four_vectors import from_cartesian, to_cartesian
 from castalia.physics.semileptonic import assign_jets, neutrino_momentum
 from castalia.rng import Stream
 from castalia.runs.kept import load_kept, save_kept
-from castalia.runs.unlearned import files_to_judge_on, load_unlearned
-from unfold_run import draw_numbers
+from unfold_run import draw_numbers, read_unlearned
 
 __all__ = [
     "LAYOUT",
@@ -156,10 +156,8 @@ def unfolded_pairs(model: PosteriorModel, path: Path, draws: int, kept: Path) ->
         draws: Draws of each event.
         kept: Folder where draws are kept, by model, file and number.
     """
-    usable = files_to_judge_on([path], model.features, tree=None, rename={}, skip_bad_files=False)
-    loaded = load_unlearned(model.folder, model.features, usable, tree=None, rename={}, skip_bad=0)
-    arrays = loaded.arrays.reconstructed
-    file = kept / f"pairs-{model.sha256[:12]}-{usable.checksums[str(path)][:12]}-{draws}.safetensors"
+    arrays = read_unlearned(model, path)
+    file = kept / f"pairs-{model.sha256[:12]}-{input_sha256(path)[:12]}-{draws}.safetensors"
     found = load_kept(file, ("draws",))
     if found is None:
         drawn = draw_numbers(model, arrays, draws, lambda numbers: pairs_of_numbers(model.coordinates.tree, numbers))
