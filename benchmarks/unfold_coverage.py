@@ -93,10 +93,8 @@ def repeated(population: PairEvents, column: int, edges: Array, size: int, sets:
     events, stream = len(population.truth), Stream(1, "bootstrap sets")
     scale = size / events
     true = np.bincount(bin_places(population.truth[:, column], edges), minlength=BINS) * scale
-    values, name = (
-        np.asarray(population.draws[:, :, [column]], dtype=np.float64),
-        TruthColumn(LAYOUT.target[column].name),
-    )
+    values = np.asarray(population.draws[:, :, [column]], dtype=np.float64)
+    name = LAYOUT.target[column].name
     contents, errors = [], []
     for number in range(sets):
         # An event that is taken twice is two events.
@@ -151,11 +149,9 @@ def goals_of(rows: dict[str, dict[str, Any]], tolerance: float) -> list[Goal]:
     goals = []
     for name in SPECTRA:
         one = rows["unshifted"][name]
-        mean = float(np.mean(one["coverage"]))
-        error = coverage_error(one["coverage"], one["posterior_share"])
-        goals.append(
-            Goal(f"{name}: coverage of 68 %, off by [points]", abs(mean - 0.6827) * 100, "<=", tolerance, error)
-        )
+        off = 100.0 * abs(float(np.mean(one["coverage"])) - 0.6827)
+        error = 100.0 * coverage_error(one["posterior_share"])
+        goals.append(Goal(f"{name}: coverage of 68 %, off by [points]", off, "<=", tolerance, error))
     worst = min(float(np.mean(rows[CONTROL][name]["coverage"])) for name in SPECTRA)
     goals.append(Goal("another truth, without iterations: least coverage", worst, "<=", 0.5))
     halved = max(float(np.mean(rows["unshifted"][name]["coverage_halved"])) for name in SPECTRA)

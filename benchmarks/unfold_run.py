@@ -34,7 +34,7 @@ EXAMPLE = ROOT / "examples" / "unfold.toml"
 
 SMALL: dict[str, dict[str, Any]] = {
     "options": {"hidden": [64, 64], "encoder": {"width": 16, "heads": 2, "blocks": 1}},
-    "training": {"epochs": 20, "batch_size": 128},
+    "training": {"epochs": 40, "batch_size": 128, "learning_rate": 1e-2},
 }
 """Of the default model what a quick form trains, in some ten seconds."""
 
