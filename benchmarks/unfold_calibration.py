@@ -29,7 +29,7 @@ from castalia.metrics.tarp import other_truths, tarp_ranks
 from castalia.rng import Stream
 from record import Goal, add_row, load_rows, write_result
 from unfold_neutrino import neutrino_eta, solutions, twofold
-from unfold_run import UnfoldBench, draw_numbers, prepare, read_unlearned
+from unfold_run import SOURCES, UnfoldBench, draw_numbers, prepare, read_unlearned
 from unfold_stress import seen_decay
 
 Array = NDArray[np.float64]
@@ -38,20 +38,7 @@ Flags = NDArray[np.bool_]
 NARROWED: Final = 0.8
 """Width of the control's draws about their mean, in units of the model's."""
 
-PATHS = [
-    "benchmarks/unfold_calibration.py",
-    "benchmarks/unfold_data.py",
-    "benchmarks/unfold_neutrino.py",
-    "benchmarks/unfold_run.py",
-    "benchmarks/unfold_stress.py",
-    "examples/unfold.toml",
-    "src/castalia/apps/unfold",
-    "src/castalia/estimators",
-    "src/castalia/metrics",
-    "src/castalia/nn",
-    "src/castalia/physics",
-    "src/castalia/training",
-]
+PATHS = ["benchmarks/unfold_calibration.py", "benchmarks/unfold_neutrino.py", *SOURCES]
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from castalia.metrics.spectrum import bin_places
 from castalia.metrics.unfolded import binned_result
 from castalia.rng import Stream
 from record import Goal, add_row, load_rows, write_result
-from unfold_run import prepare
+from unfold_run import SOURCES, prepare
 from unfold_stress import LAYOUT, REWEIGHTED, SPECTRA, PairEvents, accepted, learned_pairs, unfolded_pairs
 
 Array = NDArray[np.float64]
@@ -41,24 +41,12 @@ BINS = 10
 CONTROL = "heavier pair"
 """The population with another truth."""
 
-PATHS = [
-    "benchmarks/unfold_coverage.py",
-    "benchmarks/unfold_data.py",
-    "benchmarks/unfold_run.py",
-    "benchmarks/unfold_stress.py",
-    "examples/unfold.toml",
-    "src/castalia/apps/unfold",
-    "src/castalia/estimators",
-    "src/castalia/metrics",
-    "src/castalia/nn",
-    "src/castalia/physics",
-    "src/castalia/training",
-]
+PATHS = ["benchmarks/unfold_coverage.py", *SOURCES]
 
 
 def edges_of(truth: Array) -> Array:
     """Return the edges of ``BINS`` bins with as many values in each, shape ``(BINS + 1,)``."""
-    edges = np.quantile(truth, np.linspace(0.0, 1.0, BINS + 1))
+    edges = np.asarray(np.quantile(truth, np.linspace(0.0, 1.0, BINS + 1)), dtype=np.float64)
     # What lies beyond the simulation belongs to the outer bins; where they end does not matter.
     edges[[0, -1]] += np.array([-10.0, 10.0]) * (edges[-1] - edges[0])
     return edges
@@ -93,7 +81,7 @@ def repeated(population: PairEvents, column: int, edges: Array, size: int, sets:
     events, stream = len(population.truth), Stream(1, "bootstrap sets")
     scale = size / events
     true = np.bincount(bin_places(population.truth[:, column], edges), minlength=BINS) * scale
-    values = np.asarray(population.draws[:, :, [column]], dtype=np.float64)
+    values = population.draws[:, :, [column]]
     name = LAYOUT.target[column].name
     contents, errors = [], []
     for number in range(sets):

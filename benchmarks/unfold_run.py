@@ -27,10 +27,33 @@ from collider_samples import make_samples
 from record import ROOT
 from unfold_data import FULL, QUICK, samples_folder
 
-__all__ = ["SMALL", "UnfoldBench", "configuration", "draw_numbers", "prepare", "read_unlearned", "trained_run"]
+__all__ = [
+    "SMALL",
+    "SOURCES",
+    "UnfoldBench",
+    "configuration",
+    "draw_numbers",
+    "prepare",
+    "read_unlearned",
+    "trained_run",
+]
 
 EXAMPLE = ROOT / "examples" / "unfold.toml"
 """What is measured, and what is unfolded to, of every benchmark."""
+
+SOURCES = [
+    "benchmarks/unfold_data.py",
+    "benchmarks/unfold_run.py",
+    "benchmarks/unfold_stress.py",
+    "examples/unfold.toml",
+    "src/castalia/apps/unfold",
+    "src/castalia/estimators",
+    "src/castalia/metrics",
+    "src/castalia/nn",
+    "src/castalia/physics",
+    "src/castalia/training",
+]
+"""What every one of these benchmarks measures."""
 
 SMALL: dict[str, dict[str, Any]] = {
     "options": {"hidden": [64, 64], "encoder": {"width": 16, "heads": 2, "blocks": 1}},
@@ -76,7 +99,8 @@ def prepare(description: str, arguments: Sequence[str] | None) -> UnfoldBench:
     samples = samples_folder(asked.data, asked.quick)
     make_samples(QUICK if asked.quick else FULL, samples, asked.workers)
     kept = samples / "runs"
-    run = asked.run or trained_run(kept, PRESET, samples, **(SMALL if asked.quick else {}))
+    small = SMALL if asked.quick else {}
+    run = asked.run or trained_run(kept, PRESET, samples, options=small.get("options"), training=small.get("training"))
     return UnfoldBench(asked.quick, samples, kept, open_model(run))
 
 

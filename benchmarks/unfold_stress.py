@@ -79,7 +79,7 @@ class PairEvents:
 
     truth: Array
     detector: Array
-    draws: NDArray[np.floating]
+    draws: Array
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> PairEvents:
         """Return some of the events."""
@@ -237,4 +237,4 @@ def _seen_pairs(arrays: FeatureArrays) -> Array:
 
 def _rapidity(momentum: Array) -> Array:
     transverse = np.square(momentum[:, 3]) - np.square(momentum[:, 2])
-    return np.arcsinh(momentum[:, 2] / np.sqrt(transverse))
+    return np.asarray(np.arcsinh(momentum[:, 2] / np.sqrt(transverse)), dtype=np.float64)

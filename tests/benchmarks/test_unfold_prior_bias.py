@@ -5,10 +5,11 @@ import pytest
 
 from castalia.apps.unfold.events import simulated_events
 from castalia.rng import Stream
-from unfold_prior_bias import ARMS, PASSES, even_bins, experiment, goals_of, summary
+from record import is_met
+from unfold_prior_bias import ARMS, PASSES, counts_of, even_bins, experiment, goals_of, summary
 from unfold_stress import STRESSES, PairEvents
 
-NOISE, SHIFT, EVENTS, DRAWS = 0.7, 0.5, 4_000, 20
+NOISE, SHIFT, EVENTS, DRAWS = 0.7, 1.0, 2_000, 20
 
 
 def measured(events, shift, seed):
@@ -41,11 +42,13 @@ def test_every_arm_removes_a_known_bias(simulation):
         assert right[arm]["distances"][0][0] < 5 * error + 0.02  # control: no shift, no bias
 
 
-def test_replicas_are_other_experiments(simulation):
-    data = measured(500, SHIFT, 3)
-    found = [experiment(simulation, data, replica)["iterative Bayes"]["distances"] for replica in (0, 1, 2, 1)]
-    assert found[1] == found[3]
-    assert found[0] != found[1] != found[2]
+def test_replicas_are_bootstrap_samples():
+    assert counts_of(100, 0).tolist() == [1] * 100
+    one, other = counts_of(10_000, 1), counts_of(10_000, 2)
+    assert one.mean() == pytest.approx(1, abs=0.05)
+    assert one.var() == pytest.approx(1, abs=5 * np.sqrt(3 / 10_000))
+    assert np.array_equal(one, counts_of(10_000, 1))
+    assert not np.array_equal(one, other)
 
 
 def rows(size):
@@ -71,7 +74,7 @@ def test_goals_are_missed_by_what_does_not_iterate():
         names = dict.fromkeys(STRESSES, rows(fall(first, last)))
         noisy = [*rows(fall(0.01, 0.01))[:2], {"arm": {"distances": [[0.012] * 3] * PASSES}}]
         goals = goals_of(summary({"unshifted": noisy, **names}, "arm"))
-        return [goal.value <= goal.goal if goal.op == "<=" else goal.value >= goal.goal for goal in goals]
+        return [is_met(goal.value, goal.op, goal.goal) for goal in goals]
 
     assert all(left(0.03))
     assert left(0.2) == [False, True] * len(STRESSES) + [True]
