@@ -49,7 +49,7 @@ def edges_of(truth: Array) -> Array:
     edges = np.asarray(np.quantile(truth, np.linspace(0.0, 1.0, BINS + 1)), dtype=np.float64)
     # What lies beyond the simulation belongs to the outer bins; where they end does not matter.
     edges[[0, -1]] += np.array([-10.0, 10.0]) * (edges[-1] - edges[0])
-    return edges
+    return np.asarray(edges)
 
 
 def posterior_variance(draws: NDArray[np.floating], edges: Array) -> Array:
@@ -101,8 +101,8 @@ def covered(found: dict[str, Any]) -> dict[str, Any]:
         found: What ``repeated`` returned.
 
     Returns:
-        By bin: coverage of 68 % by the errors of both sources and by the bootstrap alone, and bias² and variance in
-        units of the variance of both sources.
+        By bin: coverage of 68 % by the errors of both sources and by the bootstrap alone; bias² and variance in units
+        of the variance of both sources; and the bias in units of the true content.
     """
     off = found["contents"] - found["true"]
     both = np.hypot(found["errors"], found["posterior"])
@@ -111,6 +111,7 @@ def covered(found: dict[str, Any]) -> dict[str, Any]:
         "coverage": np.mean(np.abs(off) < both, axis=0).tolist(),
         "coverage_bootstrap_alone": np.mean(np.abs(off) < found["errors"], axis=0).tolist(),
         "bias2": (np.square(off.mean(axis=0)) / total).tolist(),
+        "relative_bias": (off.mean(axis=0) / found["true"]).tolist(),
         "variance": (off.var(axis=0, ddof=1) / total).tolist(),
         "posterior_share": (np.square(found["posterior"]) / total).tolist(),
     }
