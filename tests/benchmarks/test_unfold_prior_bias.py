@@ -54,7 +54,7 @@ def test_replicas_are_bootstrap_samples():
 
 def rows(size):
     """Experiments whose arm has the same distance in all spectra, pass by pass, with a scatter between replicas."""
-    return [{"arm": {"distances": [[one + 0.001 * r] * 3 for one in size]}} for r in range(3)]
+    return [{"prior": [0.3] * 3, "arm": {"distances": [[one + 0.001 * r] * 3 for one in size]}} for r in range(3)]
 
 
 def fall(first, last):
@@ -73,7 +73,7 @@ def test_what_is_left_is_beyond_the_floor():
 def test_goals_are_missed_by_what_does_not_iterate():
     def left(last, first=0.2):
         names = dict.fromkeys(STRESSES, rows(fall(first, last)))
-        noisy = [*rows(fall(0.01, 0.01))[:2], {"arm": {"distances": [[0.014] * 3] * PASSES}}]
+        noisy = [*rows(fall(0.01, 0.01))[:2], {**rows(fall(0, 0))[0], "arm": {"distances": [[0.014] * 3] * PASSES}}]
         goals = goals_of(summary({"unshifted": noisy, **names}, "arm"))
         return [is_met(goal.value, goal.op, goal.goal) for goal in goals]
 
