@@ -6,7 +6,7 @@ import pytest
 from castalia.apps.unfold.events import simulated_events
 from castalia.rng import Stream
 from record import is_met
-from unfold_prior_bias import ARMS, PASSES, counts_of, even_bins, experiment, goals_of, summary
+from unfold_prior_bias import ARMS, PASSES, Simulation, counts_of, even_bins, experiment, goals_of, summary
 from unfold_stress import STRESSES, PairEvents
 
 NOISE, SHIFT, EVENTS, DRAWS = 0.7, 1.0, 2_000, 20
@@ -26,7 +26,7 @@ def measured(events, shift, seed):
 @pytest.fixture(scope="module")
 def simulation():
     one = measured(2 * EVENTS, 0.0, 1)
-    return simulated_events(one.truth, one.detector)
+    return Simulation(simulated_events(one.truth, one.detector), one.draws[:, :4].reshape(-1, 6))
 
 
 @pytest.mark.statistical
