@@ -1,5 +1,11 @@
 """Samples of the unfolding benchmarks: no seed comes twice, and the sizes are those that the goals speak of."""
 
+from dataclasses import replace
+
+import pytest
+
+from castalia.errors import DataError
+from collider_samples import Sample, make_samples
 from unfold_data import FULL, QUICK, samples_folder
 
 SELECTED = 0.137 * 0.996  # of top-quark pairs, as generated, with a complete truth
@@ -20,3 +26,11 @@ def test_enough_is_selected():
 
 def test_quick_ones_lie_apart(tmp_path):
     assert samples_folder(tmp_path, True) != samples_folder(tmp_path, False) == tmp_path
+
+
+def test_a_sample_that_names_no_parameter_has_the_default(tmp_path):
+    plain = Sample("zprime", "zprime", 10, 1)
+    made = make_samples([plain], tmp_path, workers=1)
+    assert make_samples([plain, replace(plain, parameters={"m_Zprime": 1000.0})], tmp_path, workers=1) == made
+    with pytest.raises(DataError, match="900"):
+        make_samples([replace(plain, parameters={"m_Zprime": 900.0})], tmp_path, workers=1)

@@ -3,7 +3,7 @@ import pytest
 from unfolding_toys import toy, worst_pull
 
 from castalia.apps.unfold.density_ratio import RatioConfig
-from castalia.apps.unfold.prior import ClassifierRatio, iterate_prior, resampled, retrained
+from castalia.apps.unfold.prior import ClassifierRatio, begun_with, iterate_prior, resampled, retrained
 from castalia.apps.unfold.settling import settled_at
 from castalia.errors import DataError
 from castalia.processes.gaussian_smearing import Normal
@@ -79,6 +79,29 @@ def test_the_ratio_may_come_from_a_classifier():
     assert pull(one, passes[0], 3) > 5
     truth = one.simulation.truth
     assert (one.simulation.weights @ passes[2].factor(truth)) == pytest.approx(EVENTS, rel=1e-6)
+
+
+@pytest.mark.statistical
+def test_a_models_own_prior_does_not_accumulate():
+    """Draws of a model that has the simulation a little wrong, for data that are as simulated."""
+    one = toy(1, EVENTS)
+    rng = Stream(6, "imperfect model").at()
+    own = Normal(one.known.simulated.mean + 0.3, one.known.simulated.covariance)
+    seen = [one.known.detector.detect(one.known.simulated.sample(EVENTS, rng), rng) for _ in range(2)]
+    data, simulated = (one.known.detector.draws(x, own, DRAWS, rng) for x in seen)
+    truth = one.simulation.truth, one.simulation.weights
+    drawn = simulated[:, :4].reshape(-1, 1), np.ones(4 * EVENTS)
+
+    def off(posterior, start):
+        passes = iterate_prior(posterior, np.ones(EVENTS), start, normal_ratio, passes=PASSES, rng=rng)
+        flat = [one.posterior.weights.ravel() @ one.posterior.values.reshape(-1) / EVENTS for one in passes]
+        return np.abs(np.array(flat) - one.known.simulated.mean[0])
+
+    error = np.sqrt(3 * one.known.detector.detected(one.known.simulated).covariance[0, 0] / EVENTS)
+    begun = off(begun_with(resampled(data), normal_ratio(truth, drawn, 0)), drawn)
+    wrong = off(resampled(data), truth)
+    assert wrong[-1] > wrong[0] + 2 * error > 5 * error  # control: with the truth for the model's prior it grows
+    assert (begun < 0.75 * wrong).all()
 
 
 def test_the_right_prior_stays():

@@ -11,6 +11,11 @@ that falls with the number of draws: about one per cent of a width with 40 of th
 
 Where the model was trained on selected events, prior and unfolded distribution are those of selected events.
 
+The prior behind a trained model's draws is not quite the simulation's truth: unfolded simulation tells how far off it
+is. With the simulation's truth in its place every pass repeats the error, and the iteration runs away. With importance
+weights, therefore, the ratio is better learned to the draws for simulated events, and the first pass begins with the
+simulation's truth over them as its factor, which takes a large part of the error away: see `begun_with`.
+
 References:
     Backes, Butter, Dunford and Malaescu, An unfolding method based on conditional invertible neural networks (cINN)
     using iterative training (2022), arXiv:2212.08674: the loop with a retrained model.
@@ -39,6 +44,7 @@ __all__ = [
     "PriorPass",
     "RatioLearner",
     "TruthFunction",
+    "begun_with",
     "iterate_prior",
     "resampled",
     "retrained",
@@ -101,7 +107,7 @@ class PriorPass:
 
     Attributes:
         posterior: Draws under the prior of this pass.
-        factor: That prior over the simulation's truth; ``None`` for the simulation's own, in the first pass.
+        factor: That prior over the simulated events' truth, or draws; ``None`` in the first pass.
         change: How far this pass has moved the unfolded distribution; infinite in the first. See
             `castalia.apps.unfold.settling.moment_change`.
         draws: Mean effective number of draws of an event.
@@ -131,6 +137,17 @@ def resampled(draws: Array) -> Posterior:
         return PosteriorDraws(draws, weights / weights.sum(axis=1, keepdims=True))
 
     return posterior
+
+
+def begun_with(posterior: Posterior, factor: TruthFunction) -> Posterior:
+    """Return the posterior with a factor on the first prior too, as where a model's own is not quite the simulation's.
+
+    Args:
+        posterior: Draws under the model's own prior: `resampled`.
+        factor: Simulation's truth over the distribution of the model's draws for simulated events. Give these draws to
+            `iterate_prior` as the simulated events.
+    """
+    return lambda other: posterior(factor if other is None else other)
 
 
 def retrained(retrain: Callable[[Array], Callable[[], Array]], truth: Array, weights: Array) -> Posterior:
@@ -164,7 +181,8 @@ def iterate_prior(
     Args:
         posterior: Draws for the data under any prior: `resampled` or `retrained`.
         data_weights: Weights of the measured events, not negative, shape ``(events,)``.
-        simulated: Truth columns and weights of the simulated events that made the first prior.
+        simulated: Truth columns and weights of the simulated events that made the first prior; or, of a trained
+            model, its draws for simulated events.
         learn: Learns the new prior's ratio to the simulation, such as `ClassifierRatio`.
         passes: Number of passes; the first is the plain unfolding.
         rng: Chooses the draws that the ratio is learned from.
