@@ -13,7 +13,8 @@ from pathlib import Path
 
 from castalia.data.sidecar import read_sidecar
 from castalia.errors import DataError
-from castalia.processes.points import Choice
+from castalia.processes.hard import find_hard_process
+from castalia.processes.points import Choice, check_choices
 from castalia.production.collider import ColliderRequest, generate_collider
 
 __all__ = ["Sample", "cache_folder", "make_samples"]
@@ -78,7 +79,9 @@ def make_samples(samples: Iterable[Sample], folder: Path, workers: int) -> dict[
 def _check(sample: Sample, path: Path) -> None:
     sidecar = read_sidecar(path)
     made = {} if sidecar is None else sidecar.provenance
-    parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in sample.parameters.items()}
+    # What a sample does not name has its default, which the sidecar states.
+    choices = check_choices(find_hard_process(sample.process), sample.parameters)
+    parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in choices.items()}
     given, tune = (made[key] if isinstance(made.get(key), dict) else {} for key in ("parameters", "tune"))
     wanted = (sample.process, sample.seed, sample.tune, sample.events, parameters)
     there = (

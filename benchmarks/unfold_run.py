@@ -1,0 +1,207 @@
+"""What the unfolding benchmarks begin with: samples, and a model of them, trained where it is missing and then kept."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tomli_w
+import torch
+from numpy.typing import NDArray
+
+from castalia.apps.unfold.config import PRESET
+from castalia.apps.unfold.model import PosteriorModel, open_model
+from castalia.apps.unfold.train import train
+from castalia.data.atomic import write_text
+from castalia.data.feature_arrays import FeatureArrays
+from castalia.rng import Stream
+from castalia.runs.folder import RunFolder
+from castalia.runs.unlearned import files_to_judge_on, load_unlearned
+from collider_samples import make_samples
+from record import ROOT
+from unfold_data import FULL, QUICK, samples_folder
+
+__all__ = [
+    "SMALL",
+    "SOURCES",
+    "UnfoldBench",
+    "configuration",
+    "draw_numbers",
+    "prepare",
+    "read_unlearned",
+    "trained_run",
+]
+
+EXAMPLE = ROOT / "examples" / "unfold.toml"
+"""What is measured, and what is unfolded to, of every benchmark."""
+
+SOURCES = [
+    "benchmarks/unfold_data.py",
+    "benchmarks/unfold_run.py",
+    "benchmarks/unfold_stress.py",
+    "examples/unfold.toml",
+    "src/castalia/apps/unfold",
+    "src/castalia/estimators",
+    "src/castalia/metrics",
+    "src/castalia/nn",
+    "src/castalia/physics",
+    "src/castalia/training",
+]
+"""What every one of these benchmarks measures."""
+
+SMALL: dict[str, dict[str, Any]] = {
+    "options": {"hidden": [64, 64], "encoder": {"width": 16, "heads": 2, "blocks": 1}},
+    "training": {"epochs": 40, "batch_size": 128, "learning_rate": 1e-2},
+}
+"""Of the default model what a quick form trains, in some ten seconds."""
+
+_PIECE = 20_000
+"""Draws that are turned into the paper's numbers at a time: 9 MB."""
+
+
+@dataclass(frozen=True)
+class UnfoldBench:
+    """What a benchmark begins with.
+
+    Attributes:
+        quick: Whether it is the quick form.
+        samples: Folder of the samples of ``unfold_data``.
+        kept: Folder for what is computed once.
+        model: The model to judge.
+    """
+
+    quick: bool
+    samples: Path
+    kept: Path
+    model: PosteriorModel
+
+
+def prepare(description: str, arguments: Sequence[str] | None) -> UnfoldBench:
+    """Read the command line of a benchmark, make samples that are missing, and train the default model where none is.
+
+    Args:
+        description: What the benchmark is for.
+        arguments: The command line; that of the process by default.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--data", type=Path, help="folder of the samples, instead of the user's cache")
+    parser.add_argument("--run", type=Path, help="run folder to judge, instead of the default model's")
+    parser.add_argument("--workers", type=int, default=2, help="processes that make samples")
+    asked = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    samples = samples_folder(asked.data, asked.quick)
+    make_samples(QUICK if asked.quick else FULL, samples, asked.workers)
+    kept = samples / "runs"
+    small = SMALL if asked.quick else {}
+    run = asked.run or trained_run(kept, PRESET, samples, options=small.get("options"), training=small.get("training"))
+    return UnfoldBench(asked.quick, samples, kept, open_model(run))
+
+
+def read_unlearned(model: PosteriorModel, path: Path) -> FeatureArrays:
+    """Read the selected events of a file that have a truth and that the model has not learned from."""
+    usable = files_to_judge_on([path], model.features, tree=None, rename={}, skip_bad_files=False)
+    loaded = load_unlearned(model.folder, model.features, usable, tree=None, rename={}, skip_bad=0)
+    return loaded.arrays.reconstructed
+
+
+def draw_numbers(
+    model: PosteriorModel,
+    arrays: FeatureArrays,
+    draws: int,
+    of: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> NDArray[np.float32]:
+    """Draw the truth of events, and keep a function of the paper's numbers, in single precision as the model draws.
+
+    Args:
+        model: The model.
+        arrays: The events.
+        draws: Draws of each.
+        of: From numbers of shape ``(events, draws, numbers)`` to what is kept, shape ``(events, draws, columns)``.
+
+    Returns:
+        Shape ``(events, draws, columns)``.
+    """
+    pieces, stream = [], Stream(1, "benchmark draws")
+    for number, rows in enumerate(np.array_split(np.arange(len(arrays.row)), -(-len(arrays.row) * draws // _PIECE))):
+        mask = np.zeros(len(arrays.row), dtype=np.bool_)
+        mask[rows] = True
+        drawn = model.numbers(model.draw(arrays.take(mask), draws, stream.at(number)))
+        pieces.append(of(drawn).astype(np.float32))
+    return np.concatenate(pieces)
+
+
+def configuration(
+    samples: Path,
+    preset: str = PRESET,
+    *,
+    coordinates: Literal["decay_tree", "cartesian"] = "decay_tree",
+    options: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    seed: int = 1,
+) -> str:
+    """Write the TOML text of a training on the samples of ``unfold_data``: the example, with another model.
+
+    Args:
+        samples: Their folder; ``train.parquet`` is learned from, and ``test.parquet`` is kept for the test.
+        preset: What is trained.
+        coordinates: What it learns.
+        options: Options of the estimator, over those of the preset.
+        training: Keys of ``[training]``, over those of the preset.
+        seed: Seed of the training.
+    """
+    content = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
+    files = {"files": [str(samples / "train.parquet")], "test_files": [str(samples / "test.parquet")]}
+    content["data"] = {**content["data"], **files}
+    content["truth"]["coordinates"] = coordinates
+    content["model"] = {"preset": preset, "options": dict(options or {})}
+    content["training"] = {**(training or {}), "seed": seed}
+    return tomli_w.dumps(content)
+
+
+def trained_run(
+    folder: Path,
+    preset: str,
+    samples: Path,
+    *,
+    coordinates: Literal["decay_tree", "cartesian"] = "decay_tree",
+    options: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    seed: int = 1,
+) -> Path:
+    """Return the run folder of a trained model; train it where there is none of the same configuration.
+
+    A training that was stopped goes on. What is known of a run is its configuration: remove its folder to train anew
+    with changed sources.
+
+    Args:
+        folder: Where runs are kept, each under the name of its preset and a hash of its configuration.
+        preset: As the other arguments, see ``configuration``.
+        samples: Folder of the samples.
+        coordinates: What the model learns.
+        options: Options of the estimator.
+        training: Keys of ``[training]``.
+        seed: Seed of the training.
+
+    Raises:
+        ConfigError: If the configuration is wrong.
+        DataError: If a sample is missing or cannot be used.
+    """
+    text = configuration(
+        samples.absolute(), preset, coordinates=coordinates, options=options, training=training, seed=seed
+    )
+    run = folder / f"{preset}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    begun = (run / "run.json").exists()
+    if begun and RunFolder.open(run).record.status == "finished":
+        return run
+    folder.mkdir(parents=True, exist_ok=True)
+    config = run.with_suffix(".toml")
+    write_text(config, text)
+    train(config, run, resume=begun)
+    return run
