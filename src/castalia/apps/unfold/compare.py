@@ -20,7 +20,7 @@ from castalia.reports.document import write_report
 from castalia.runs.fitting import StepProgress
 from castalia.runs.report_folder import ReportFolder, refuse_report
 
-__all__ = ["CompareRequest", "compare", "compared", "open_comparable"]
+__all__ = ["CompareRequest", "compare", "compared", "contend", "open_comparable"]
 
 _DRAWS_PER_SECOND, _START_SECONDS, _EVENTS_PER_SECOND = 4_000.0, 20.0, 800.0
 
@@ -116,15 +116,30 @@ def compared(
     found = {}
     for step, (name, model) in enumerate(models.items()):
         begin(step)
-        before = time.process_time()
-        drawn = draw_for(model, sample, draws)
-        cost = cost_of(model, len(drawn.one) + drawn.many.shape[0] * draws, time.process_time() - before)
         # What the joint classifier can see depends on the events alone.
-        found[name] = Contender(judge(sample.events, drawn, with_power=step == 0), cost)
+        found[name] = contend(model, sample, draws, with_power=step == 0)
     begin(len(models))
     prior = next(iter(models.values()))
     control = control_draws(sample.events, prior.coordinates.tree.cartesian(prior.prior), draws)
     return Comparison(sample.events, found, judge(sample.events, control, with_power=False))
+
+
+def contend(model: PosteriorModel, sample: TestSample, draws: int, *, with_power: bool) -> Contender:
+    """Judge one model, and time its draws.
+
+    Args:
+        model: The model.
+        sample: The events.
+        draws: Draws of each event that is scored.
+        with_power: Test the joint classifier itself as well.
+
+    Raises:
+        DataError: If there are too few events for one of the measures.
+    """
+    before = time.process_time()
+    drawn = draw_for(model, sample, draws)
+    cost = cost_of(model, len(drawn.one) + len(drawn.many) * draws, time.process_time() - before)
+    return Contender(judge(sample.events, drawn, with_power=with_power), cost)
 
 
 def _differing(one: PosteriorModel, other: PosteriorModel) -> str:
