@@ -18,125 +18,40 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from castalia.apps.unfold.compare import contend
 from castalia.apps.unfold.coordinates import leaves_of_columns
-from castalia.apps.unfold.judged_sample import CompareRequest, TestSample, read_test_sample
+from castalia.apps.unfold.judged_sample import FEWEST_EVENTS, CompareRequest, TestSample, read_test_sample
 from castalia.apps.unfold.judging import control_draws, judge
 from castalia.apps.unfold.model import PosteriorModel, open_model
 from castalia.data.loading import load_arrays
 from castalia.errors import DataError
 from castalia.metrics.proper_scores import crps
 from castalia.rng import Stream
-from collider_samples import Sample, make_samples
+from collider_samples import make_samples
 from record import Goal, add_row, load_rows, write_result
 from unfold_comparison_measures import DEFAULT, goals_of, row_of, table_of
+from unfold_comparison_plan import AS_PUBLISHED, CONTINUOUS, FULL_PLAN, PUBLISHED, QUICK_PLAN, TRIALS, Plan
 from unfold_comparison_prior import reweighted_prior
 from unfold_data import FULL, QUICK, samples_folder
 from unfold_run import SOURCES, trained_run
 
 Table = Literal["paper", "tuned"]
 
-TUNED: Final = (DEFAULT, "vld", "uc_vld", "c_vld", "ldm", "vdm", "cvae", "cinn", "cinn_spline")
-AS_PUBLISHED: Final[dict[str, dict[str, Any]]] = {
-    "vld_paper": {},
-    "uc_vld_paper": {},
-    "c_vld_paper": {},
-    "ldm_paper": {},
-    "vdm_paper": {},
-    "cvae": {"marginals": "standardise"},
-    "cinn": {"marginals": "standardise"},
-}
-TRIALS: Final = tuple(
-    {"learning_rate": rate, "marginals": marginals}
-    for rate in (5e-4, 1e-3, 2e-3, 4e-3)
-    for marginals in ("gaussianise", "standardise")
-)
-"""What every model of the tuned table tries."""
-
-PUBLISHED: Final = {
-    name: dict(zip(("wasserstein", "energy", "kolmogorov_smirnov", "kl64", "kl128", "kl256"), values, strict=True))
-    for name, values in {
-        "VLD": (108.76, 7.59, 4.08, 3.47, 3.74, 4.53),
-        "UC-VLD": (73.56, 6.35, 3.41, 5.77, 7.10, 8.48),
-        "C-VLD": (389.62, 25.39, 4.65, 9.54, 10.09, 10.79),
-        "LDM": (402.32, 24.09, 5.91, 14.71, 16.34, 17.92),
-        "VDM": (2478.35, 181.35, 17.14, 29.28, 32.29, 35.60),
-        "CVAE": (484.56, 32.29, 6.37, 7.79, 9.17, 10.60),
-        "CINN": (3009.08, 185.13, 15.74, 28.55, 30.19, 32.37),
-    }.items()
-}
-"""The paper's own table, arXiv:2305.10399: sums over 55 numbers, on its own samples."""
-
-CONTINUOUS: Final = 49
-"""Of the 55 numbers those that have a density: six masses have not."""
-
-JUDGED: Final = Sample("judged", "ttbar", 20_000, 411)
-"""What the quick form judges on: its test sample has too few events for the joint test."""
-
 PATHS = [
     "benchmarks/unfold_comparison.py",
     "benchmarks/unfold_comparison_measures.py",
+    "benchmarks/unfold_comparison_plan.py",
     "benchmarks/unfold_comparison_prior.py",
     *(path for path in SOURCES if path != "benchmarks/unfold_stress.py"),
 ]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Size of the comparison.
-
-    Attributes:
-        name: Name of the result.
-        judged: Sample that is judged on.
-        tuned: Models of the tuned table.
-        published: Models of the paper's.
-        trials: How many of the trials.
-        seeds: Seeds of the tuned table; the first is the paper table's.
-        epochs: Of a training; a trial has a quarter.
-        options: Of every model.
-        training: Of every training.
-        draws: Draws of each event that is scored.
-        prior_events: Training events that are reweighted.
-    """
-
-    name: str
-    judged: str
-    tuned: tuple[str, ...]
-    published: tuple[str, ...]
-    trials: int
-    seeds: tuple[int, ...]
-    epochs: int
-    options: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
-    draws: int = 100
-    prior_events: int = 50_000
-
-
-# 292,000 training events make 571 steps an epoch: 4,570 in all, some ten minutes of a core.
-FULL_PLAN = Plan(
-    "unfold_comparison", "test", TUNED, tuple(AS_PUBLISHED), len(TRIALS), (1, 2, 3), 8, training={"batch_size": 512}
-)
-QUICK_PLAN = Plan(
-    "unfold_comparison_quick",
-    "judged",
-    (DEFAULT, "vld", "cvae"),
-    (),
-    2,
-    (1,),
-    8,
-    {"encoder": {"width": 16, "heads": 2, "blocks": 1}},
-    {"batch_size": 128},
-    40,
-    3_000,
-)
 
 
 @dataclass(frozen=True)
@@ -206,7 +121,7 @@ class Bench:
         model = open_model(self.tuned_run(DEFAULT, self.plan.seeds[0], rows))
         sample = self.sample(model)
         draws = control_draws(sample.events, model.coordinates.tree.cartesian(model.prior), self.plan.draws)
-        return row_of(sample.events, judge(sample.events, draws, with_power=True))
+        return row_of(sample.events, judge(sample.events, draws, with_power=self.plan.fewest >= FEWEST_EVENTS))
 
     def reweighted(self, rows: Mapping[str, Any]) -> dict[str, Any]:
         """Judge the truth of training events, reweighted to the judged ones as if these were data."""
@@ -219,8 +134,12 @@ class Bench:
 
     def sample(self, model: PosteriorModel) -> TestSample:
         """Return the events to judge on: the same for all, because all runs learned from the same file."""
-        path = self.samples / f"{self.plan.judged}.parquet"
-        return read_test_sample([model], CompareRequest((), (path,), Path()))
+        return self.unlearned([model])
+
+    def unlearned(self, models: Sequence[PosteriorModel], most: int = 50_000) -> TestSample:
+        """Return at most so many of the events to judge on."""
+        paths = tuple(self.samples / f"{name}.parquet" for name in self.plan.judged)
+        return read_test_sample(models, CompareRequest((), paths, Path(), events=most), fewest=self.plan.fewest)
 
 
 @dataclass(frozen=True)
@@ -351,22 +270,35 @@ def claims(plan: Plan, rows: Mapping[str, Any], continuous: int) -> list[Goal]:
     return [goal for goal in goals if goal.name.startswith(small)]
 
 
+def bench_of(data: Path | None, quick: bool, workers: int) -> Bench:
+    """Return a plan with its samples, made where they are missing.
+
+    Args:
+        data: Folder of the samples, instead of the user's cache.
+        quick: Whether it is the quick form.
+        workers: Processes that make samples.
+    """
+    plan, samples = (QUICK_PLAN if quick else FULL_PLAN), samples_folder(data, quick)
+    needed = {"train", "test", *plan.judged}  # the test sample is named in every configuration
+    make_samples([one for one in (QUICK if quick else FULL) if one.name in needed], samples, workers)
+    return Bench(plan, samples)
+
+
 def main() -> None:
     """Train and judge what is missing, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--data", type=Path, help="folder of the samples, instead of the user's cache")
-    parser.add_argument("--only", help="the one model to train", choices=sorted({*TUNED, *AS_PUBLISHED}))
+    parser.add_argument(
+        "--only", help="the one model to train", choices=sorted({*FULL_PLAN.tuned, *FULL_PLAN.published})
+    )
     parser.add_argument("--seed", type=int, help="the one seed to train")
     parser.add_argument("--workers", type=int, default=2, help="processes that make samples")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    plan, began = (QUICK_PLAN if asked.quick else FULL_PLAN), time.monotonic()
-    samples = samples_folder(asked.data, asked.quick)
-    needed = {"train", "test", plan.judged}
-    make_samples([one for one in (*(QUICK if asked.quick else FULL), JUDGED) if one.name in needed], samples,
-                 asked.workers)  # fmt: skip
-    rows, missing = measure(Bench(plan, samples), asked.only, asked.seed)
+    began, bench = time.monotonic(), bench_of(asked.data, asked.quick, asked.workers)
+    plan = bench.plan
+    rows, missing = measure(bench, asked.only, asked.seed)
     write_result(
         plan.name,
         values=values_of(plan, rows, missing),

@@ -21,7 +21,7 @@ from castalia.rng import Stream
 from castalia.runs.seen import unseen
 from castalia.runs.unlearned import files_to_judge_on, load_unlearned
 
-__all__ = ["CompareRequest", "EvaluateRequest", "TestSample", "draw_for", "read_test_sample"]
+__all__ = ["FEWEST_EVENTS", "CompareRequest", "EvaluateRequest", "TestSample", "draw_for", "read_test_sample"]
 
 FEWEST_EVENTS = 2_000
 """Events that the joint test with its power and control needs."""
@@ -83,12 +83,15 @@ class TestSample:
     usable: UsableFiles
 
 
-def read_test_sample(models: Sequence[PosteriorModel], request: EvaluateRequest | CompareRequest) -> TestSample:
+def read_test_sample(
+    models: Sequence[PosteriorModel], request: EvaluateRequest | CompareRequest, *, fewest: int = FEWEST_EVENTS
+) -> TestSample:
     """Read the events that runs are judged on: selected ones with a truth, of which none of the runs learned.
 
     Args:
         models: The runs, which read the same columns.
         request: Which files, and how many events of them.
+        fewest: Events that are needed.
 
     Raises:
         ConfigError: If a column is renamed that is not used.
@@ -109,11 +112,11 @@ def read_test_sample(models: Sequence[PosteriorModel], request: EvaluateRequest 
         "learned_from": int((~mask).sum()),
         "beyond_the_limit": int(mask.sum()) - len(kept),
     }
-    if len(kept) < FEWEST_EVENTS:
+    if len(kept) < fewest:
         of_runs = "the run was" if len(models) == 1 else "the runs were"
         raise DataError(
             f"{usable.paths[0]}: only {len(kept)} events are left to judge on (of files that {of_runs} trained on, "
-            f"the test split); at least {FEWEST_EVENTS} are needed, so give more events."
+            f"the test split); at least {fewest} are needed, so give more events."
         )
     mask[:] = False
     mask[kept] = True
