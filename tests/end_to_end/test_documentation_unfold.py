@@ -78,6 +78,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, name in enumerate(("ttbar", "fresh", "data")):
         events(config, folder / f"{name}.parquet", EVENTS, 1 + number)
     here("unfold", "train", folder / "unfold.toml", "-o", folder / "run").good()
+    here("unfold", "train", folder / "unfold.toml", "-o", folder / "run_vld", "--seed", 2).good()
     return folder
 
 
@@ -89,12 +90,13 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
 
     half = AucEstimate(0.5, 0.01, EVENTS)
     monkeypatch.setattr("castalia.apps.unfold.evaluate.draw_figures", lambda *_: {})
+    monkeypatch.setattr("castalia.apps.unfold.compare.draw_comparison", lambda *_: {})
     monkeypatch.setattr("castalia.apps.unfold.judging.joint_auc", lambda *_, **__: half)
     monkeypatch.setattr("castalia.apps.unfold.judging.joint_test", lambda *_, **__: TwoSampleTest(half, half, half))
 
 
 def test_the_documentation_of_unfold_was_found() -> None:
-    assert {line.split()[1] for line in COMMANDS} == {"train", "sample", "evaluate", "unfold"}
+    assert {line.split()[1] for line in COMMANDS} == {"train", "sample", "evaluate", "compare", "unfold"}
     assert {"unfold.toml", "demo unfold"} == set(UNFOLDINGS)
     # The demo's file is the example's, but for comments and sizes.
     shown, example = (re.sub(r"#.*|epochs = \d+|batch_size = \d+", "", UNFOLDINGS[name]) for name in sorted(UNFOLDINGS))

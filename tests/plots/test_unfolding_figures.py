@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex
 
 from castalia.errors import DataError
 from castalia.plots.calibration_overview import CoverageRow, RankPanel, coverage_overview, rank_overview
+from castalia.plots.component_overview import ComponentRow, ComponentSeries, component_overview
 from castalia.plots.corner import corner_figure
 from castalia.plots.migration import migration_figure
 from castalia.plots.posterior import PosteriorPanel, posterior_grid
@@ -159,3 +160,36 @@ def test_draws_far_from_the_truth_are_still_a_figure() -> None:
         corner_figure(["a"], [""], normal(5, 500, 1), normal(6, 500, 1))
     with pytest.raises(DataError, match="is constant"):
         corner_figure(["a", "b"], ["", ""], np.ones((500, 2)), normal(6, 500, 2))
+
+
+def series(count: int, components: int) -> tuple[ComponentSeries, ...]:
+    rng = Stream(16, "test series").at()
+    return tuple(
+        ComponentSeries(f"model {i}", rng.uniform(0.1, 0.5, components), np.full(components, 0.01))
+        for i in range(count)
+    )
+
+
+def test_every_model_of_an_overview_is_told_apart_and_every_component_drawn_once() -> None:
+    models, names = series(9, 49), [f"number {i}" for i in range(49)]
+    figure = component_overview(names, ComponentRow("CRPS", models, 0.03, "goal", np.full(49, 0.56), "control"))
+    rows = figure.axes
+    assert len(rows) == 3
+    assert [label.get_text() for axes in rows for label in axes.get_xticklabels()] == names
+    for number, one in enumerate(models):
+        drawn = [axes.containers[number].lines[0] for axes in rows]
+        np.testing.assert_allclose(np.concatenate([line.get_ydata() for line in drawn]), one.value)
+    looks = {
+        (line.get_color(), line.get_marker(), line.get_markerfacecolor())
+        for line in (one.lines[0] for one in rows[0].containers)
+    }
+    assert len(looks) == 9, "each model looks like no other"
+    assert {axes.get_ylim() for axes in rows} == {(0.0, 1.06 * 0.56)}
+    words = [text.get_text() for text in rows[0].get_legend().get_texts()]
+    assert {"control", "goal", "model 0", "model 8"} <= set(words)
+
+
+def test_an_overview_that_does_not_fit_is_refused() -> None:
+    for models, names in (((), ["a"]), (series(17, 1), ["a"]), (series(2, 3), ["a", "b"]), (series(1, 1), [])):
+        with pytest.raises(DataError, match="one value for each component"):
+            component_overview(names, ComponentRow("CRPS", models))

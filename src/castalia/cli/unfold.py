@@ -158,3 +158,50 @@ def evaluate(
     print_result(summary, json)
     if failure is not None:
         raise failure
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders written by `train`.")],
+    files: Annotated[
+        list[Path],
+        typer.Option("--events-from", metavar="FILE", help="ROOT or Parquet file to judge on; may be repeated."),
+    ],
+    output: ReportOutput,
+    draws: Draws = 100,
+    events: Events = 50_000,
+    seed: SeedOption = 1,
+    rename: RenameOption = None,
+    tree: Tree = None,
+    skip_bad: SkipBad = 0,
+    skip_bad_files: SkipBadFiles = False,
+    overwrite: Overwrite = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Compare posteriors on simulated events that none of them was trained on, ranked by their score.
+
+    The runs may have learned other coordinates, but from the same columns of the detector and for the same particles.
+
+    Example: castalia unfold compare run run_vld --events-from fresh.parquet -o report
+    """
+    from castalia.apps.unfold.compare import CompareRequest
+    from castalia.apps.unfold.compare import compare as compare_runs
+
+    request = CompareRequest(
+        runs=tuple(runs),
+        files=tuple(files),
+        output=output,
+        draws=draws,
+        events=events,
+        seed=seed,
+        rename=parse_rename(rename),
+        tree=tree,
+        skip_bad=skip_bad,
+        skip_bad_files=skip_bad_files,
+        overwrite=overwrite,
+        dry_run=dry_run,
+    )
+    with step_progress("comparing") as progress:
+        summary = compare_runs(request, progress)
+    print_result(summary, json)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
+from threadpoolctl import threadpool_limits
 
 from castalia.errors import DataError
 
@@ -101,7 +102,10 @@ def cross_validated_auc(
     areas, variances = [], []
     for held in range(count):
         test = rows == held
-        scores, kind = score(~test, test), generated[test]
+        # Trees grow in steps of a millisecond, after which all threads wait for the slowest: on a machine that others
+        # use as well that takes many times as long as one thread.
+        with threadpool_limits(1, user_api="openmp"):
+            scores, kind = score(~test, test), generated[test]
         above, below = placements(scores[~kind], scores[kind])
         areas.append(float(above.mean()))
         variances.append(float(np.var(above + below, ddof=1)) / len(above))

@@ -6,6 +6,10 @@ that neither units nor tails matter; a linear regression on the conditions leave
 columns of both kinds, give a log-ratio that sees every linear dependence of targets on conditions and on each other;
 boosted trees on that score, the residuals, how improbable these are together, and all columns find the rest. Trees on
 the columns alone gave pairs shuffled at random an AUC of 0.93 where this gives 1.00 (30 targets, 40 conditions).
+
+A planted width is found by the log-ratio with few trees, what a model gets wrong is not: on draws of a model trained
+for three epochs (13,065 pairs of top quarks) the AUC is 0.940; of 100 trees of 15 leaves, half as long again to train,
+0.932; of 50 small ones 0.883, which a width of 2 per cent does not tell from it.
 """
 
 from __future__ import annotations
@@ -118,8 +122,8 @@ def _score(true_condition: Table, true: Table, made_condition: Table, made: Tabl
         ratio = np.where(test, 0.5 * (halves[0] + halves[1]), np.where(other_half, halves[0], halves[1]))
         table = np.column_stack([ratio, _surprise(residual, residual[train]), residual, everything])
         trees = HistGradientBoostingClassifier(
-            max_iter=100, learning_rate=0.1, max_leaf_nodes=15, min_samples_leaf=max(50, int(train.sum()) // 100),
-            l2_regularization=10.0, early_stopping=False, random_state=0,
+            max_iter=50, learning_rate=0.2, max_leaf_nodes=31, max_bins=64, early_stopping=False, random_state=0,
+            min_samples_leaf=max(50, int(train.sum()) // 100), l2_regularization=10.0,
         ).fit(table[train], drawn[train])  # fmt: skip
         return np.asarray(trees.decision_function(table[test]), dtype=np.float64)
 

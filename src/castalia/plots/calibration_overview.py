@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,16 +12,23 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from castalia.errors import DataError
-from castalia.plots.style import BAND, MARKERS, MODELS, STRIP, TARGET, add_legend, drawing, new_figure, place
+from castalia.plots.style import (
+    BAND,
+    MARKERS,
+    MODELS,
+    STRIP,
+    TARGET,
+    add_legend,
+    drawing,
+    longest_name,
+    new_figure,
+    place,
+)
 
 __all__ = ["CoverageRow", "RankPanel", "coverage_overview", "rank_overview"]
 
 _LINES = tuple((colour, dash) for dash in ("-", "--", ":") for colour in MODELS)
 """Colour and dash of a panel's curves, in order: twelve."""
-
-
-_MARKUP = re.compile(r"[\\${}^_]|mathrm|bar")
-"""What takes no room of a name in mathematics; commands count by their letters, so that names come out rather long."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,7 @@ def coverage_overview(names: Sequence[str], rows: Sequence[CoverageRow], tag: st
     count = len(names)
     if not count or not rows or any(row.value.shape != (count,) or row.error.shape != (count,) for row in rows):
         raise DataError(f"coverage needs one row or more with one value for each of {count} components.")
-    longest = max(len(_MARKUP.sub("", name)) for name in names)
+    longest = longest_name(names)
     width, height, bottom = max(4.2, 0.23 * count + 1.2), 2.0, 0.25 + 0.075 * longest
     with drawing():
         figure = new_figure(width, bottom + height * len(rows) + STRIP, tag)

@@ -6,7 +6,8 @@ nothing is kept alive.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ __all__ = [
     "add_legend",
     "axis_label",
     "drawing",
+    "longest_name",
     "milli",
     "new_figure",
     "place",
@@ -45,6 +47,9 @@ MARKERS = ("o", "s", "D", "P")
 
 STRIP = 0.42
 """Height in inches of the strip at the top with name, words and legend."""
+
+_MARKUP = re.compile(r"[\\${}^_]|mathrm|bar")
+"""What takes no room of a name in mathematics; commands count by their letters, so that names come out rather long."""
 
 _STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -127,6 +132,11 @@ def milli(largest: float, unit: str) -> tuple[float, str]:
 def axis_label(text: str, unit: str = "") -> str:
     """Return ``text [unit]``, or ``text`` alone for a pure number."""
     return f"{text} [{unit}]" if unit else text
+
+
+def longest_name(names: Sequence[str]) -> int:
+    """Return about how many letters the longest of some names takes, mathematics allowed; at least one name."""
+    return max(len(_MARKUP.sub("", name)) for name in names)
 
 
 def plain(text: str) -> str:

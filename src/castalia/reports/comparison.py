@@ -11,7 +11,7 @@ from castalia.errors import DataError
 from castalia.reports.document import FigureItem, Report, Section, write_report
 from castalia.reports.tables import MISSING, Cell, TableItem, cell, flatten, metric_cells, status
 
-__all__ = ["ReportFolder", "compare", "read_report_folder", "write_comparison"]
+__all__ = ["ReportFolder", "compare", "distinct_names", "read_report_folder", "write_comparison"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def compare(folders: Sequence[Path]) -> Report:
     """
     if not folders:
         raise DataError("No report folder was given; name at least one folder written by 'evaluate'.")
-    names = _names(folders)
+    names = distinct_names(folders)
     reports = dict(zip(names, (read_report_folder(folder) for folder in folders), strict=True))
     metrics = {name: metric_cells(report.metrics) for name, report in reports.items()}
     sections = [
@@ -95,14 +95,19 @@ def _read_object(path: Path) -> Mapping[str, object]:
     return content
 
 
-def _names(folders: Sequence[Path]) -> tuple[str, ...]:
-    """Name each folder by as few trailing parts of its path as tell it from the others."""
+def distinct_names(folders: Sequence[Path]) -> tuple[str, ...]:
+    """Name each folder by as few trailing parts of its path as tell it from the others.
+
+    Raises:
+        DataError: If one is named twice.
+    """
     parts = [folder.resolve().parts for folder in folders]
     for depth in range(1, max(len(p) for p in parts) + 1):
         names = tuple("/".join(p[-depth:]) for p in parts)
         if len(set(names)) == len(names):
             return names
-    raise DataError(f"The report folder {folders[0]} is among those named twice; name every folder once.")
+    twice = next(path for path in folders if [one.resolve() for one in folders].count(path.resolve()) > 1)
+    raise DataError(f"{twice}: is named twice; name every folder once.")
 
 
 def _headline_keys(reports: Mapping[str, ReportFolder]) -> tuple[str, ...]:

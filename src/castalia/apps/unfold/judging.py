@@ -83,6 +83,8 @@ class Judgement:
     Attributes:
         marginals: The paper's six distances of every number, with floors.
         crps: Continuous ranked probability score of the continuous numbers, in units of the truth's width.
+        event_crps: The same event by event, averaged over the numbers, shape ``(scored,)``: what two posteriors of the
+            same events are compared by.
         energy: Energy score of all of them together.
         joint: Area under the curve of a classifier that sees detector and truth.
         test: The same with its power and control; ``None`` where that is not measured.
@@ -93,6 +95,7 @@ class Judgement:
 
     marginals: FlooredMarginals
     crps: MeanScore
+    event_crps: Floats
     energy: MeanScore
     joint: AucEstimate
     test: TwoSampleTest | None
@@ -148,9 +151,11 @@ def judge(events: JudgedEvents, draws: Draws, *, with_power: bool) -> Judgement:
     number, some = many.shape[1], slice(_JOINT_EVENTS)
     pair = (events.detector[some], events.truth[some][:, chosen], draws.one[some][:, chosen])
     test = joint_test(*pair, seed=events.seed) if with_power else None
+    scores = crps(few, many)
     return Judgement(
         marginals=floored_marginals(events.truth, draws.one, weights=events.weight, seed=events.seed),
-        crps=mean_score(crps(few, many), weight),
+        crps=mean_score(scores, weight),
+        event_crps=scores.mean(axis=1),
         energy=mean_score(energy_score(few, many), weight),
         joint=joint_auc(*pair, seed=events.seed) if test is None else test.auc,
         test=test,

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from castalia.apps.unfold.judging import JudgedEvents, Judgement
-from castalia.apps.unfold.results import CALIBRATED, MEASURES
+from castalia.apps.unfold.results import CALIBRATED, MEASURES, calibrated
+from castalia.metrics.two_sample import TwoSampleTest
 from castalia.reports.document import FigureItem, Headline, Report, Section, Verdict
 from castalia.reports.tables import Cell, TableItem, cell, measured
 
-__all__ = ["distance_rows", "page_of", "score_row"]
+__all__ = ["SCORES", "distance_rows", "distance_tables", "joint_test_words", "page_of", "score_row"]
 
 
 def page_of(
@@ -56,7 +57,7 @@ def page_of(
 
 def _headlines(events: JudgedEvents, judged: Judgement, control: Judgement) -> tuple[Headline, ...]:
     distance = judged.marginals.summed().wasserstein
-    good = int(np.sum(judged.ranks.value <= CALIBRATED))
+    good = calibrated(judged)
     return (
         Headline("CRPS", measured(judged.crps.value, judged.crps.error), floor=measured(control.crps.value)),
         Headline("Joint AUC", measured(judged.joint.value, judged.joint.error), floor=Cell("0.5"), goal="≤ 0.65",
@@ -77,18 +78,30 @@ def score_row(name: str, judged: Judgement) -> tuple[Cell, ...]:
         measured(judged.crps.value, judged.crps.error),
         measured(judged.energy.value, judged.energy.error),
         measured(judged.joint.value, judged.joint.error),
-        cell(int(np.sum(judged.ranks.value <= CALIBRATED))),
+        cell(calibrated(judged)),
         measured(float(judged.ranks.value.max())),
     )
 
 
 SCORES = ("", "CRPS", "energy score", "joint AUC", f"calibrated to {CALIBRATED:g}", "largest deviation of ranks")
+"""Header of ``score_row``."""
 
 
 def distance_rows(name: str, judged: Judgement, columns: list[int] | None) -> tuple[Cell, ...]:
     """Return the six distances summed over ``columns``, as one row of a table."""
     summed = judged.marginals.summed(columns)
     return (Cell(name), *(measured(one.value, one.error) for one in (getattr(summed, key) for key in MEASURES)))
+
+
+def distance_tables(events: JudgedEvents, judged: Mapping[str, Judgement]) -> tuple[TableItem, ...]:
+    """Return the six distances summed over all numbers, and over those that have a density, with their floor."""
+    header = ("", *MEASURES.values())
+    tables = []
+    for columns, number in ((None, len(events.coordinates.tree.numbers)), (events.continuous, len(events.continuous))):
+        rows = [distance_rows(name, one, columns) for name, one in judged.items()]
+        rows.append(_floor_row(next(iter(judged.values())), columns))
+        tables.append(TableItem(f"Distances summed over {number} numbers", header, tuple(rows)))
+    return tuple(tables)
 
 
 def _floor_row(judged: Judgement, columns: list[int] | None) -> tuple[Cell, ...]:
@@ -112,18 +125,10 @@ def _scores(judged: Judgement, control: Judgement) -> Section:
 def _distances(
     events: JudgedEvents, judged: Judgement, control: Judgement, figures: Mapping[str, FigureItem]
 ) -> Section:
-    header = ("", *MEASURES.values())
-    tables = []
-    for columns, number in ((None, len(events.coordinates.tree.numbers)), (events.continuous, len(events.continuous))):
-        rows = (
-            distance_rows("posterior", judged, columns),
-            distance_rows("control", control, columns),
-            _floor_row(judged, columns),
-        )
-        tables.append(TableItem(f"Distances summed over {number} numbers", header, rows))
+    tables = distance_tables(events, {"posterior": judged, "control": control})
     text = "None of these sees the detector: a posterior has to pass them, and passing them is not enough."
     return Section("Distributions", text=(text,), figures=_take(figures, "spectra", "corner", "migration"),
-                   tables=tuple(tables))  # fmt: skip
+                   tables=tables)  # fmt: skip
 
 
 def _calibration(events: JudgedEvents, judged: Judgement, figures: Mapping[str, FigureItem]) -> Section:
@@ -168,18 +173,23 @@ def _consistency(judged: Judgement, figures: Mapping[str, FigureItem]) -> Sectio
 
 
 def _method(events: JudgedEvents, judged: Judgement) -> Section:
-    text = [
+    text = (
         f"Scores, ranks and coverage are of {events.scored} events with several draws each, distances and the joint "
         "test of one draw an event.",
-    ]
-    if judged.test is not None:
-        power, control = judged.test.power, judged.test.control
-        text.append(
-            f"The joint classifier is fixed in advance. On the truth with each number 1.03 times as far from its "
-            f"regression on the detector it reaches {power.value:.4f} ± {power.error:.4f}, on truth against truth "
-            f"{control.value:.4f} ± {control.error:.4f}."
-        )
-    return Section("How it was measured", text=tuple(text))
+    )
+    return Section("How it was measured", text=(*text, *joint_test_words(judged.test)))
+
+
+def joint_test_words(test: TwoSampleTest | None) -> tuple[str, ...]:
+    """Return what the joint test itself was found to see; nothing where that was not measured."""
+    if test is None:
+        return ()
+    power, control = test.power, test.control
+    return (
+        f"The joint classifier is fixed in advance. On the truth with each number 1.03 times as far from its "
+        f"regression on the detector it reaches {power.value:.4f} ± {power.error:.4f}, on truth against truth "
+        f"{control.value:.4f} ± {control.error:.4f}.",
+    )
 
 
 def _take(figures: Mapping[str, FigureItem], *names: str) -> tuple[FigureItem, ...]:

@@ -11,7 +11,7 @@ from castalia.apps.unfold.judging import JudgedEvents, Judgement
 from castalia.metrics.marginals import FlooredMarginals
 from castalia.metrics.proper_scores import MeanScore
 
-__all__ = ["CALIBRATED", "MEASURES", "gate_reasons", "metrics_of"]
+__all__ = ["CALIBRATED", "MEASURES", "calibrated", "gate_reasons", "metrics_of", "numbers_of"]
 
 MEASURES: Final = {
     "wasserstein": "Wasserstein",
@@ -38,8 +38,8 @@ def metrics_of(
         "scored_events": events.scored,
         "numbers": len(events.coordinates.tree.numbers),
         "continuous": len(events.continuous),
-        "posterior": _numbers(events, judged),
-        "control": _numbers(events, control),
+        "posterior": numbers_of(events, judged),
+        "control": numbers_of(events, control),
         "gate": {"passed": not reasons, "reasons": list(reasons)},
         "counts": counts,
     }
@@ -65,7 +65,13 @@ def gate_reasons(judged: Judgement, control: Judgement) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _numbers(events: JudgedEvents, judged: Judgement) -> dict[str, Any]:
+def calibrated(judged: Judgement) -> int:
+    """Return how many numbers are calibrated: their ranks are uniform to within ``CALIBRATED``."""
+    return int(np.sum(judged.ranks.value <= CALIBRATED))
+
+
+def numbers_of(events: JudgedEvents, judged: Judgement) -> dict[str, Any]:
+    """Return everything that is measured of one posterior, as JSON values."""
     ranks, names = judged.ranks, events.coordinates.continuous
     found: dict[str, Any] = {
         "distances": _distances(judged.marginals, None),
@@ -75,7 +81,7 @@ def _numbers(events: JudgedEvents, judged: Judgement) -> dict[str, Any]:
         "energy_score": _score(judged.energy),
         "joint_auc": {"value": judged.joint.value, "error": judged.joint.error},
         "calibration": {
-            "calibrated": int(np.sum(ranks.value <= CALIBRATED)),
+            "calibrated": calibrated(judged),
             "largest_deviation": float(ranks.value.max()),
             "expected_deviation": ranks.expected,
             "deviation_of": dict(zip(names, ranks.value.tolist(), strict=True)),
