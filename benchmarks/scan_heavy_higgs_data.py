@@ -1,7 +1,7 @@
 """Samples of the heavy-Higgs scan benchmark: ``python benchmarks/scan_heavy_higgs_data.py [--quick] [--data DIR]``.
 
 Every sample is what ``castalia generate`` makes with its seed, and none shares an event with another: two train the
-densities, the others are pools from which data sets are drawn. The full ones take about an hour of two cores.
+densities, the others are pools from which data sets are drawn. The full ones take an hour and a half of two cores.
 """
 
 from __future__ import annotations
@@ -89,9 +89,10 @@ def _samples(folder: str, signal: int, background: int, point: int, pool: int, w
     )
 
 
-# One pair in eight is selected. The pool holds 104,000, of which a data set of 20,000 takes a fifth; a density learned
-# from fewer events than are fitted is too coarse for any interval, hence a million for training.
-FULL = _samples("", 300_000, 1_000_000, 100_000, 800_000, 25_000, first=101)
+# One pair in eight is selected. The pool holds 104,000, of which a data set of 20,000 takes a fifth. What a density
+# learned from the events at hand gets wrong moves the parameters as the fluctuations of the data do, hence a million
+# of each for training: with 300,000 of the signal its density alone moved both masses by 1.3 standard deviations.
+FULL = _samples("", 1_000_000, 1_000_000, 100_000, 800_000, 25_000, first=101)
 QUICK = _samples("quick", 14_000, 12_000, 4_000, 7_000, 1_200, first=201)
 
 
