@@ -151,7 +151,7 @@ def configuration(
     Args:
         samples: Their folder; ``train.parquet`` is learned from, and ``test.parquet`` is kept for the test.
         preset: What is trained.
-        coordinates: What it learns.
+        coordinates: What it learns; the paper's numbers are relative to no lepton.
         options: Options of the estimator, over those of the preset.
         training: Keys of ``[training]``, over those of the preset.
         seed: Seed of the training.
@@ -160,6 +160,8 @@ def configuration(
     files = {"files": [str(samples / "train.parquet")], "test_files": [str(samples / "test.parquet")]}
     content["data"] = {**content["data"], **files}
     content["truth"]["coordinates"] = coordinates
+    if coordinates == "cartesian":  # as published, relative to nothing
+        content["truth"] = {key: value for key, value in content["truth"].items() if key not in ("frame", "anchor")}
     content["model"] = {"preset": preset, "options": dict(options or {})}
     content["training"] = {**(training or {}), "seed": seed}
     return tomli_w.dumps(content)
