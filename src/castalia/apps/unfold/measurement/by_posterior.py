@@ -68,11 +68,17 @@ def under_another_detector(problem: Problem, varied: SimulatedEvents, classifier
         classifiers: How the ratios of densities are learned.
         seed: Seed of the command.
     """
-    layout = problem.layout
+    layout, nominal = problem.layout, problem.simulation
+    line = _straight_line(nominal)
+
+    def features(detector: Array, truth: Array) -> Array:
+        """Return what was measured beyond the truth, and the truth: a narrow response is then one number."""
+        return np.concatenate([detector - _on(line, truth), truth], axis=1)
+
     pairs, truths = [], []
-    for sample in (varied, problem.simulation):
+    for sample in (varied, nominal):
         rows = sample.matched
-        pairs.append((np.concatenate([sample.detector[rows], sample.truth[rows]], axis=1), sample.weights[rows]))
+        pairs.append((features(sample.detector[rows], sample.truth[rows]), sample.weights[rows]))
         truths.append((sample.truth[rows], sample.weights[rows]))
     variables = (*layout.condition, *layout.target)
     both = fit_ratio(pairs[0], pairs[1], variables, classifiers, problem.seed(seed, "response")).ratio
@@ -80,8 +86,19 @@ def under_another_detector(problem: Problem, varied: SimulatedEvents, classifier
     events, draws, columns = problem.draws.shape
     measured = np.repeat(problem.signal.detector, draws, axis=0)
     drawn = problem.draws.reshape(-1, columns)
-    factor = both(np.concatenate([measured, drawn], axis=1)) / alone(drawn)
+    factor = both(features(measured, drawn)) / alone(drawn)
     return dataclasses.replace(problem, simulation=varied, response=factor.reshape(events, draws))
+
+
+def _straight_line(simulation: SimulatedEvents) -> Array:
+    """Return the regression of the counterparts on the observables, shape ``(1 + observables, counterparts)``."""
+    rows = simulation.matched
+    truth = simulation.truth[rows]
+    return np.linalg.lstsq(np.column_stack([np.ones(len(truth)), truth]), simulation.detector[rows])[0]
+
+
+def _on(line: Array, truth: Array) -> Array:
+    return np.column_stack([np.ones(len(truth)), truth]) @ line
 
 
 def _defined_for_one_selected(problem: Problem, classifiers: RatioConfig, seed: int) -> Array:

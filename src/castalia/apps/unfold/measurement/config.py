@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
+import numpy as np
 from pydantic import Field, ValidationError, field_validator
 
 from castalia.apps.unfold.density_ratio import RatioConfig
@@ -22,6 +23,8 @@ __all__ = [
 ]
 
 Method: TypeAlias = Literal["posterior", "omnifold", "iterative_bayes"]
+_STEPS, _SMALLEST_BATCH = 1_000, 128
+
 Files: TypeAlias = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -96,7 +99,7 @@ class MeasurementConfig(StrictModel):
     background: dict[str, BackgroundConfig] = {}
     variations: dict[str, VariationConfig] = {}
     observables: dict[str, ObservableConfig] = Field(min_length=1)
-    passes: int = Field(default=6, ge=1)
+    passes: int = Field(default=8, ge=1)
     replicas: int = Field(default=20, ge=2)
     draws: int = Field(default=30, ge=2)
     epochs: int = Field(default=10, ge=1)
@@ -109,11 +112,16 @@ class MeasurementConfig(StrictModel):
             raise ValueError(f"a variation cannot be called '{taken[0]}', which is a source of statistical errors")
         return value
 
-    @property
-    def classifiers(self) -> RatioConfig:
-        """How the classifiers of all methods are trained."""
-        default = RatioConfig()
-        return RatioConfig(training=default.training.model_copy(update={"epochs": self.epochs}))
+    def classifiers(self, events: int) -> RatioConfig:
+        """Return how the classifiers of all methods are trained.
+
+        Args:
+            events: Simulated events at both levels: few of them are taken in smaller batches, so that there are enough
+                steps all the same.
+        """
+        training = RatioConfig().training
+        batch = int(np.clip(2 * events * self.epochs // _STEPS, _SMALLEST_BATCH, training.batch_size))
+        return RatioConfig(training=training.model_copy(update={"epochs": self.epochs, "batch_size": batch}))
 
 
 def parse_measurement(text: str, path: Path, folder: Path, _seed: int | None = None) -> MeasurementConfig:

@@ -74,8 +74,10 @@ def measure(request: MeasureRequest, progress: StepProgress | None = None) -> tu
     with ReportFolder.create(request.output, "unfold measure", inputs, request.seed, request.overwrite) as folder:
         tick = _ticks(progress, config, samples)
         observed = observer.observe(samples, tick)
-        results = _unfold(config, observed, request, model, tick)
-        found, reasons = _report(folder, config, observed, results, samples, model, request)
+        classifiers = config.classifiers(int(observed.problem.simulation.matched.sum()))
+        settings = RepeatSettings(config.passes, config.replicas, classifiers, request.seed)
+        results = _unfold(config, observed, settings, model, tick)
+        found, reasons = _report(folder, config, observed, results, samples, model, settings)
     summary = {
         "report": str(request.output / "report.html"),
         "results": [one.name for one in results],
@@ -90,15 +92,14 @@ def measure(request: MeasureRequest, progress: StepProgress | None = None) -> tu
 def _unfold(
     config: MeasurementConfig,
     observed: Observed,
-    request: MeasureRequest,
+    settings: RepeatSettings,
     model: PosteriorModel,
     tick: Callable[[], None],
 ) -> list[MethodResult]:
-    settings = RepeatSettings(config.passes, config.replicas, config.classifiers, request.seed)
     provenance: dict[str, Any] = {
         "castalia": __version__,
         "command": "unfold measure",
-        "seed": request.seed,
+        "seed": settings.seed,
         "model": model.sha256,
         "configuration": config.model_dump(mode="json", exclude_none=True),
     }
@@ -118,12 +119,12 @@ def _report(
     results: Sequence[MethodResult],
     samples: Samples,
     model: PosteriorModel,
-    request: MeasureRequest,
+    settings: RepeatSettings,
 ) -> tuple[list[Measured], tuple[str, ...]]:
     """Write everything; return the spectra and what the gate says."""
-    genuine = genuine_signal(observed, config.classifiers, request.seed)
+    genuine = genuine_signal(observed, settings.classifiers, settings.seed)
     found = [
-        measured(observed, one, place, config.replicas) for one in results for place in range(len(one.observables))
+        measured(observed, one, place, settings.replicas) for one in results for place in range(len(one.observables))
     ]
     folded = [refolded(observed, one, genuine) for one in results]
     reasons = gate_reasons(folded)
@@ -133,14 +134,14 @@ def _report(
     for one in results:
         write_unfolded(folder.path / "unfolded" / f"{one.name}.parquet", one.sample)
     factors = {one.name: one.factors for one in results}
-    write_weights(folder.path / "weights.parquet", samples.simulation, factors, request.seed)
+    write_weights(folder.path / "weights.parquet", samples.simulation, factors, settings.seed)
     figures = draw_figures(folder.figures, observed, found, folded, genuine)
     provenance = {
         "castalia": __version__,
         "command": "unfold measure",
         "run": config.run,
         "model": model.sha256,
-        "seed": request.seed,
+        "seed": settings.seed,
         "configuration": config.model_dump(mode="json", exclude_none=True),
         "files": samples.checksums,
         "events": counts,

@@ -90,6 +90,15 @@ class Observer:
                     f"{', '.join(self._measured)}, or leave detector out for the posterior's median."
                 )
 
+    @property
+    def _by_median(self) -> bool:
+        return any(one.detector is None for one in self._config.observables.values())
+
+    @property
+    def _drawn(self) -> bool:
+        """Whether anything is drawn for the data."""
+        return self._by_median or "posterior" in self._config.methods
+
     def observe(self, samples: Samples, tick: Callable[[], None]) -> Observed:
         """Compute observables and counterparts of all samples.
 
@@ -109,7 +118,8 @@ class Observer:
             variations[name] = _at_most(self._simulated(one, f"variation {name}")[0], most)
             tick()
         parts = {"data": samples.data, **samples.background}
-        draws = {name: self._draws(one.detector, name, self._config.draws) for name, one in parts.items()}
+        number = self._config.draws if self._drawn else 0
+        draws = {name: self._draws(one.detector, name, number) for name, one in parts.items()}
         tables = {name: self._table(one.detector, draws[name]) for name, one in parts.items()}
         measured = [MeasuredEvents(tables[name], one.weights[one.selected]) for name, one in parts.items()]
         tick()
@@ -152,8 +162,7 @@ class Observer:
         truth = np.full((len(events.weights), len(self._config.observables)), np.nan)
         truth[events.defined] = self._of_columns(events.truth)
         few = min(_MEDIAN_DRAWS, self._config.draws)
-        by_posterior = any(one.detector is None for one in self._config.observables.values())
-        draws = self._draws(events.detector, purpose, few) if by_posterior else None
+        draws = self._draws(events.detector, purpose, few if self._by_median else 0)
         table = self._table(events.detector, draws)
         detector = np.full((len(events.weights), table.shape[1]), np.nan)
         detector[events.selected] = table
@@ -175,28 +184,26 @@ class Observer:
         return np.stack([quantity(tree, numbers, one.quantity) for one in self._config.observables.values()], axis=-1)
 
     def _draws(self, arrays: FeatureArrays, purpose: str, draws: int, member: Sampler | None = None) -> Array:
-        """Draw the observables, shape ``(events, draws, observables)``."""
+        """Draw the observables, shape ``(events, draws, observables)``; ``draws`` may be none."""
         model = self._model if member is None else replace(self._model, sampler=member)
         stream, found = Stream(self._seed, "measurement draws", purpose), []
-        for number, start in enumerate(range(0, len(arrays.row), _CHUNK)):
+        for number, start in enumerate(range(0, len(arrays.row) if draws else 0, _CHUNK)):
             rows = np.zeros(len(arrays.row), dtype=np.bool_)
             rows[start : start + _CHUNK] = True
             targets = model.draw(arrays.take(rows), draws, stream.at(number))
             found.append(self._observables(model.numbers(targets)))
-        return np.concatenate(found) if found else np.empty((0, draws, len(self._config.observables)))
+        return np.concatenate(found) if found else np.empty((len(arrays.row), draws, len(self._config.observables)))
 
-    def _table(self, arrays: FeatureArrays, draws: Array | None) -> Array:
+    def _table(self, arrays: FeatureArrays, draws: Array) -> Array:
         """Return the counterparts and all that was measured, shape ``(events, columns)``."""
         measured, columns = detector_values(arrays), []
         for place, one in enumerate(self._config.observables.values()):
             columns.append(self._counterpart(one, place, measured, draws))
         return np.column_stack([*columns, measured])
 
-    def _counterpart(self, one: ObservableConfig, place: int, measured: Array, draws: Array | None) -> Array:
+    def _counterpart(self, one: ObservableConfig, place: int, measured: Array, draws: Array) -> Array:
         if one.detector is not None:
             return measured[:, self._measured.index(one.detector)]
-        if draws is None:
-            return np.zeros(len(measured))
         return np.asarray(np.median(draws[:, : min(_MEDIAN_DRAWS, self._config.draws), place], axis=1))
 
     def _further_members(self) -> Iterator[Sampler]:
