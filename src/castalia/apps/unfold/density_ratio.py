@@ -176,10 +176,10 @@ def load_ratio(folder: Path) -> DensityRatio:
 
 @contextmanager
 def _without_notes() -> Iterator[None]:
-    """Leave out what a training says of its weights: an unfolding trains hundreds of classifiers."""
+    """Leave out what a training says of its weights: an unfolding trains hundreds of classifiers, of samples made equal by weights."""
     logger = logging.getLogger("castalia.training.weights")
     level = logger.level
-    logger.setLevel(logging.WARNING)
+    logger.setLevel(logging.ERROR)
     try:
         yield
     finally:

@@ -1,6 +1,7 @@
 """castalia unfold measure from files to a report, on a topology that no code knows of."""
 
 import json
+import struct
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from z_toys import config, events, write
 
 from castalia.apps.unfold.sample_file import read_unfolded
 from castalia.data.table import Table
+from castalia.reports.document import FigureItem
 from castalia.rng import Stream
 
 SETTINGS = """\
@@ -57,6 +59,17 @@ def measurement(folder, name="m.toml", **words):
 
 def measured(path, output, *words):
     return here("unfold", "measure", path, "-o", output, *words)
+
+
+@pytest.fixture(autouse=True)
+def quick_figures(request, tmp_path_factory, monkeypatch):
+    """Draw figures in one test only: they are most of the time of the others."""
+    if request.node.name == "test_all_methods_to_a_report":
+        return
+    png = tmp_path_factory.mktemp("figures") / "one.png"
+    png.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 4, 4))
+    items = {name: FigureItem(png, name, name) for name in ("spectra", "passes", "correlations", "refolded")}
+    monkeypatch.setattr("castalia.apps.unfold.measurement.measure.draw_figures", lambda *_: items)
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +203,7 @@ REFUSED = {
                   "[observables.b]: no selected simulated event lies in the bin"),
     "no file": ({"data": "nothing.parquet"}, 3, "no such file; correct data"),
     "trained on": ({"simulation": "z.parquet"}, 3, "the run was trained on this file"),
-    "twice": ({"simulation": "data.parquet"}, 3, "data.parquet"),
+    "twice": ({"simulation": "data.parquet"}, 3, "data.parquet: is given as simulation and as data"),
     "background": ({"more": '[background.w]\nfiles = ["other.parquet"]\nscale = 9.0'}, 3, "check the scale"),
 }  # fmt: skip
 

@@ -94,7 +94,8 @@ def _straight_line(simulation: SimulatedEvents) -> Array:
     """Return the regression of the counterparts on the observables, shape ``(1 + observables, counterparts)``."""
     rows = simulation.matched
     truth = simulation.truth[rows]
-    return np.linalg.lstsq(np.column_stack([np.ones(len(truth)), truth]), simulation.detector[rows])[0]
+    line = np.linalg.lstsq(np.column_stack([np.ones(len(truth)), truth]), simulation.detector[rows])[0]
+    return np.asarray(line, dtype=np.float64)
 
 
 def _on(line: Array, truth: Array) -> Array:

@@ -89,7 +89,12 @@ def read_samples(model: PosteriorModel, config: MeasurementConfig, folder: Path,
 
 def _check(model: PosteriorModel, samples: Samples) -> None:
     """Refuse files that come twice, and events that the posterior was trained on."""
-    distinct_contents({Path(name): sha256 for one in samples.named.values() for name, sha256 in one.checksums.items()})
+    first: dict[str, str] = {}
+    for where, one in samples.named.items():
+        for path in one.checksums:
+            if first.setdefault(path, where) != where:
+                raise DataError(f"{path}: is given as {first[path]} and as {where}; give each sample files of its own.")
+    distinct_contents({Path(name): sha256 for name, sha256 in samples.checksums.items()})
     learned = set(model.folder.record.inputs.values())
     for where, one in samples.named.items():
         path = next((name for name, sha256 in one.checksums.items() if sha256 in learned), None)

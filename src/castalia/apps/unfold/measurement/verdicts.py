@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, final
+from typing import Final, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,27 @@ from castalia.apps.unfold.fakes import without_fakes
 from castalia.apps.unfold.measurement.observed import Observed
 from castalia.apps.unfold.measurement.repeated import MethodResult
 from castalia.apps.unfold.refolding import RefoldingTest, nearest_factors, refold, refolding_test
+from castalia.errors import DataError
 from castalia.metrics.bottom_line import BottomLine, bottom_line
 from castalia.metrics.chi_squared import ChiSquared, chi_squared
 from castalia.metrics.spectrum import Spectrum, binned
 
-__all__ = ["PARTS", "SMALLEST_P", "Measured", "Refolded", "covariance_parts", "genuine_signal", "measured", "refolded"]
+__all__ = [
+    "PARTS",
+    "SMALLEST_P",
+    "Measured",
+    "Refolded",
+    "column_of",
+    "covariance_parts",
+    "genuine_signal",
+    "measured",
+    "refolded",
+]
 
 Array = NDArray[np.float64]
+Compared = TypeVar("Compared")
+
+log = logging.getLogger(__name__)
 
 PARTS: Final = ("statistical", "simulation", "systematic", "total")
 """The covariances that are quoted: data, simulation and training, variations, and their sum."""
@@ -45,9 +60,9 @@ class Measured:
         covariances: Covariance by the names of ``PARTS``, each shape ``(bins, bins)``.
         simulated: Contents of the simulation's truth, scaled to the sum of the result, shape ``(bins,)``.
         truth: True contents of the data, shape ``(bins,)``; ``None`` where they are not known.
-        against_truth: Distance from them, by the whole covariance; ``None`` where they are not known, or where there
-            are too few replicas.
-        line: The bottom-line test; ``None`` where there are too few replicas.
+        against_truth: Distance from them, by the whole covariance; ``None`` where they are not known, there are
+            too few replicas, or a bin that differs has no variance.
+        line: The bottom-line test; ``None`` likewise.
     """
 
     result: MethodResult
@@ -129,13 +144,23 @@ def measured(observed: Observed, result: MethodResult, place: int, replicas: int
         column = column_of(observed, name)
         truth = np.histogram(observed.truth[0][:, column], edges, weights=observed.truth[1])[0].astype(np.float64)
     bins = len(edges) - 1
-    if replicas < bins + 3:
-        return Measured(result, name, spectrum, covariances, simulated, truth, None, None)
-    widened = (replicas - 1) / (replicas - bins - 2)
-    against = None if truth is None else chi_squared(spectrum.contents, truth, widened * covariances["total"])
-    statistics = widened * covariances["statistical"]
-    line = bottom_line(*_smeared(result, place), (spectrum.contents, simulated), statistics)
+    against = line = None
+    if replicas >= bins + 3:
+        widened = (replicas - 1) / (replicas - bins - 2)
+        contents, statistics = spectrum.contents, widened * covariances["statistical"]
+        if truth is not None:
+            against = _comparable(lambda: chi_squared(contents, truth, widened * covariances["total"]))
+        line = _comparable(lambda: bottom_line(*_smeared(result, place), (contents, simulated), statistics))
     return Measured(result, name, spectrum, covariances, simulated, truth, against, line)
+
+
+def _comparable(compare: Callable[[], Compared]) -> Compared | None:
+    """Return a comparison; ``None`` where a bin that differs has no variance, as one that was unfolded to nothing."""
+    try:
+        return compare()
+    except DataError as error:
+        log.warning("a result cannot be compared: %s", error)
+        return None
 
 
 def column_of(observed: Observed, name: str) -> int:
