@@ -176,7 +176,8 @@ def load_ratio(folder: Path) -> DensityRatio:
 
 @contextmanager
 def _without_notes() -> Iterator[None]:
-    """Leave out what a training says of its weights: an unfolding trains hundreds of classifiers, of samples made equal by weights."""
+    """Leave out what a training says of its weights: an unfolding trains hundreds of classifiers."""
+    # Of two samples made equal by weights, one may have few events.
     logger = logging.getLogger("castalia.training.weights")
     level = logger.level
     logger.setLevel(logging.ERROR)

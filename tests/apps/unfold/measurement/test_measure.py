@@ -1,7 +1,6 @@
 """castalia unfold measure from files to a report, on a topology that no code knows of."""
 
 import json
-import struct
 import subprocess
 import sys
 
@@ -13,7 +12,6 @@ from z_toys import config, events, write
 
 from castalia.apps.unfold.sample_file import read_unfolded
 from castalia.data.table import Table
-from castalia.reports.document import FigureItem
 from castalia.rng import Stream
 
 SETTINGS = """\
@@ -62,14 +60,11 @@ def measured(path, output, *words):
 
 
 @pytest.fixture(autouse=True)
-def quick_figures(request, tmp_path_factory, monkeypatch):
-    """Draw figures in one test only: they are most of the time of the others."""
+def no_figures(request, monkeypatch):
+    """Draw figures in one test only."""
     if request.node.name == "test_all_methods_to_a_report":
         return
-    png = tmp_path_factory.mktemp("figures") / "one.png"
-    png.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 4, 4))
-    items = {name: FigureItem(png, name, name) for name in ("spectra", "passes", "correlations", "refolded")}
-    monkeypatch.setattr("castalia.apps.unfold.measurement.measure.draw_figures", lambda *_: items)
+    monkeypatch.setattr("castalia.apps.unfold.measurement.measure.draw_figures", lambda *_: {})
 
 
 @pytest.fixture(scope="module")

@@ -36,11 +36,11 @@ def page_of(
         subtitle=f"{counts['data']['selected']} events of data, corrected to all events that have a truth.",
         verdict=Verdict(not reasons, reasons),
         sections=(
-            Section("Spectra", figures=(figures["spectra"],), tables=_spectra(found)),
+            Section("Spectra", figures=_take(figures, "spectra"), tables=_spectra(found)),
             Section("Bottom line and truth", text=(_BOTTOM_LINE,), tables=(_comparisons(found),)),
-            Section("Passes", figures=(figures["passes"],), tables=(_passes(folded),)),
-            Section("Correlations between bins", figures=(figures["correlations"],)),
-            Section("Refolding", figures=(figures["refolded"],), tables=_refolding(folded)),
+            Section("Passes", figures=_take(figures, "passes"), tables=(_passes(folded),)),
+            Section("Correlations between bins", figures=_take(figures, "correlations")),
+            Section("Refolding", figures=_take(figures, "refolded"), tables=_refolding(folded)),
             Section("How it was measured", text=_METHOD),
         ),
         provenance=provenance,
@@ -59,6 +59,10 @@ _METHOD = (
     "truth. A posterior's draws count as often as a simulated event of their observables is defined for one that is "
     "selected as well. Fakes are taken off by their simulated share at detector level.",
 )
+
+
+def _take(figures: Mapping[str, FigureItem], name: str) -> tuple[FigureItem, ...]:
+    return (figures[name],) if name in figures else ()
 
 
 def _spectra(found: Sequence[Measured]) -> tuple[TableItem, ...]:

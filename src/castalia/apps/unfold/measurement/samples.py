@@ -97,9 +97,9 @@ def _check(model: PosteriorModel, samples: Samples) -> None:
     distinct_contents({Path(name): sha256 for name, sha256 in samples.checksums.items()})
     learned = set(model.folder.record.inputs.values())
     for where, one in samples.named.items():
-        path = next((name for name, sha256 in one.checksums.items() if sha256 in learned), None)
-        if path is not None:
-            raise DataError(f"{path}: the run was trained on this file; give a {where} that no training saw.")
+        known = next((name for name, sha256 in one.checksums.items() if sha256 in learned), None)
+        if known is not None:
+            raise DataError(f"{known}: the run was trained on this file; give a {where} that no training saw.")
         if one.truth is None:
             continue
         copies = int((~unseen(model.folder.models / POSTERIOR, content_keys(one.learnable))).sum())
