@@ -52,7 +52,7 @@ def test_the_documentation_was_found():
         "demo", "export", "inspect", "report", "generate diphoton", "generate detector", "generate card",
         *(f"generate {process.name}" for process in COLLIDER_PROCESSES),
         "simulate train", "simulate sample", "simulate evaluate", "scan train", "scan fit", "scan coverage",
-        "unfold train", "unfold sample", "unfold evaluate", "unfold compare",
+        "unfold train", "unfold sample", "unfold evaluate", "unfold compare", "unfold measure",
     }  # fmt: skip
     assert all(HELP.values()), "each command's help has an example"
     assert len(SHOWN) >= 12

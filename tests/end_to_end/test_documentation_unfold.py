@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import awkward as ak
@@ -11,6 +12,8 @@ from castalia_console import here
 from shown_documentation import CONFIGS, ROOT, SHOWN, is_of
 
 from castalia.apps.unfold.config import UnfoldConfig, parse_config
+from castalia.apps.unfold.measurement.config import parse_measurement
+from castalia.apps.unfold.measurement.quantities import quantity_names
 from castalia.cli import demo_unfold
 from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.table import Table
@@ -31,6 +34,13 @@ EVENTS = 2_400
 def small(text: str) -> str:
     """Return a configuration with a network that learns in a second."""
     return re.sub(r"^\[(model|training)\]\n(.+\n)*\n?", "", text, flags=re.MULTILINE) + "\n" + SMALL
+
+
+def quick(text: str) -> str:
+    """Return a measurement that takes seconds, in bins in which random events lie."""
+    text = re.sub(r"passes = \d+", "passes = 1", text)
+    text = re.sub(r"replicas = \d+", "replicas = 2\ndraws = 2\nepochs = 1", text)
+    return re.sub(r"bins = .*", "bins = [-1e4, 1e4]", text)
 
 
 def events(config: UnfoldConfig, path: Path, number: int, seed: int) -> Path:
@@ -77,6 +87,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = parse_config(text, folder / "unfold.toml", folder)
     for number, name in enumerate(("ttbar", "fresh", "data")):
         events(config, folder / f"{name}.parquet", EVENTS, 1 + number)
+    for number, name in enumerate(("wjets", "a14")):
+        events(config, folder / f"{name}.parquet", EVENTS, 11 + number)
+    shown = (ROOT / "examples" / "unfold_measurement.toml").read_text()
+    (folder / "measurement.toml").write_text(quick(shown))
     here("unfold", "train", folder / "unfold.toml", "-o", folder / "run").good()
     here("unfold", "train", folder / "unfold.toml", "-o", folder / "run_vld", "--seed", 2).good()
     return folder
@@ -84,19 +98,23 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out figures and the joint classifier, most of the time of an evaluation."""
+    """Leave out figures and the slowest classifiers, most of the time of an evaluation or a measurement."""
     from castalia.metrics.auc import AucEstimate
     from castalia.metrics.two_sample import TwoSampleTest
 
     half = AucEstimate(0.5, 0.01, EVENTS)
     monkeypatch.setattr("castalia.apps.unfold.evaluate.draw_figures", lambda *_: {})
     monkeypatch.setattr("castalia.apps.unfold.compare.draw_comparison", lambda *_: {})
+    monkeypatch.setattr("castalia.apps.unfold.measurement.measure.draw_figures", lambda *_: {})
+    positive = "castalia.apps.unfold.measurement.problem.positive_weights"
+    monkeypatch.setattr(positive, lambda signed, _: replace(signed, weights=np.abs(signed.weights)))
     monkeypatch.setattr("castalia.apps.unfold.judging.joint_auc", lambda *_, **__: half)
     monkeypatch.setattr("castalia.apps.unfold.judging.joint_test", lambda *_, **__: TwoSampleTest(half, half, half))
 
 
 def test_the_documentation_of_unfold_was_found() -> None:
     assert {line.split()[1] for line in COMMANDS} == {"train", "sample", "evaluate", "compare", "unfold"}
+    assert {line.split()[1] for line in COMMANDS} == {"train", "sample", "evaluate", "measure", "unfold"}
     assert {"unfold.toml", "demo unfold"} == set(UNFOLDINGS)
     # The demo's file is the example's, but for comments and sizes.
     shown, example = (re.sub(r"#.*|epochs = \d+|batch_size = \d+", "", UNFOLDINGS[name]) for name in sorted(UNFOLDINGS))
@@ -121,8 +139,16 @@ def test_a_shown_command_of_unfold_runs(line: str, desk: Path, tmp_path: Path, m
             words[i + 1] = str(tmp_path / words[i + 1])
     result = here(*words)
     # Random events have nothing to be learned; the gate says so.
-    assert result.code == 0 or (result.code == 5 and {"evaluate", "demo"} & set(words)), result.err
+    assert result.code == 0 or (result.code == 5 and {"evaluate", "measure", "demo"} & set(words)), result.err
     assert result.out
+
+
+def test_the_shown_measurement_is_valid() -> None:
+    path = ROOT / "examples" / "unfold_measurement.toml"
+    config = parse_measurement(path.read_text(), path, path.parent)
+    assert set(config.methods) == {"posterior", "omnifold", "iterative_bayes"}
+    tree = parse_config(UNFOLDINGS["unfold.toml"], path, path.parent).truth.tree()
+    assert {one.quantity for one in config.observables.values()} <= set(quantity_names(tree))
 
 
 @pytest.mark.parametrize("name", UNFOLDINGS)

@@ -25,10 +25,12 @@ from castalia.cli.options import (
     Workers,
     parse_rename,
 )
+from castalia.cli.unfold_measure import measure
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Detector to truth: posteriors of the truth behind measured events.", no_args_is_help=True)
+app.command()(measure)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILES...", help="ROOT or Parquet files.")]
 Draws = Annotated[int, typer.Option("--draws", min=39, metavar="K", help="Draws of each event that is scored.")]

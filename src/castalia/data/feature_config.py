@@ -12,7 +12,7 @@ from castalia.data.schema import Range
 from castalia.data.strict import StrictModel
 from castalia.errors import DataError
 
-__all__ = ["ConditionVariable", "DataConfig", "EfficiencyConfig", "ObjectsConfig", "TargetVariable"]
+__all__ = ["ConditionVariable", "DataConfig", "EfficiencyConfig", "ObjectsConfig", "TargetVariable", "matching_files"]
 
 Bound = Annotated[float, Field(allow_inf_nan=True)]
 
@@ -51,13 +51,27 @@ class DataConfig(StrictModel):
         Raises:
             DataError: If a pattern matches no file.
         """
-        found: dict[Path, None] = {}
-        for pattern in getattr(self, which):
-            matches = sorted(glob.glob(str(Path(glob.escape(str(folder))) / pattern), recursive=True))
-            if not matches:
-                raise DataError(f"{folder / pattern}: no such file; correct {which} in [data].")
-            found.update(dict.fromkeys(Path(match) for match in matches))
-        return tuple(found)
+        return matching_files(getattr(self, which), folder, f"{which} in [data]")
+
+
+def matching_files(patterns: tuple[str, ...], folder: Path, key: str) -> tuple[Path, ...]:
+    """Return the files that patterns match, sorted within each pattern, none twice.
+
+    Args:
+        patterns: Names or glob patterns.
+        folder: What they are relative to.
+        key: Where they stand, to name in errors.
+
+    Raises:
+        DataError: If a pattern matches no file.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        matches = sorted(glob.glob(str(Path(glob.escape(str(folder))) / pattern), recursive=True))
+        if not matches:
+            raise DataError(f"{folder / pattern}: no such file; correct {key}.")
+        found.update(dict.fromkeys(Path(match) for match in matches))
+    return tuple(found)
 
 
 class ObjectsConfig(StrictModel):

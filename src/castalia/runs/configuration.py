@@ -25,6 +25,7 @@ __all__ = [
     "load_config",
     "parse_toml",
     "resolved_toml",
+    "toml_of",
 ]
 
 C = TypeVar("C", bound=StrictModel)
@@ -134,14 +135,7 @@ def parse_toml(
     Raises:
         ConfigError: If the text is no TOML, or has an unknown key or a wrong value.
     """
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML ({error}).") from None
-    except RecursionError:  # the parser's own limit; no configuration nests more than a few levels
-        raise ConfigError(
-            f"{path}: is nested too deeply for a configuration; write it as {documentation} shows."
-        ) from None
+    raw = toml_of(text, path, documentation)
     model, training = raw.get("model", {}), raw.get("training", {})
     if isinstance(model, dict):
         raw["model"] = model = {"preset": preset, **model}
@@ -154,6 +148,27 @@ def parse_toml(
         return kind.model_validate(raw)
     except ValidationError as error:
         raise config_error(error, path) from None
+
+
+def toml_of(text: str, path: Path, documentation: str) -> dict[str, Any]:
+    """Return what TOML text says.
+
+    Args:
+        text: The TOML text.
+        path: File to name in errors.
+        documentation: Page that explains the keys, to name in errors.
+
+    Raises:
+        ConfigError: If the text is no TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML ({error}).") from None
+    except RecursionError:  # the parser's own limit; no configuration nests more than a few levels
+        raise ConfigError(
+            f"{path}: is nested too deeply for a configuration; write it as {documentation} shows."
+        ) from None
 
 
 def absolute_files(section: C, folder: Path) -> C:

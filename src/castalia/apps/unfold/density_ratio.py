@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -143,13 +145,14 @@ def fit_ratio(
         model = copy.deepcopy(start.model)
     features, label, weight, held_out = _rows(numerator, denominator, seed)
     keep = ~held_out
-    result = fit(
-        model,
-        batch_from_arrays(features[keep], label[keep, None], weight[keep]),
-        batch_from_arrays(features[held_out], label[held_out, None], weight[held_out]),
-        config.training.model_copy(update={"seed": seed}),
-        names=([v.name for v in variables], ["numerator"]),
-    )
+    with _without_notes():
+        result = fit(
+            model,
+            batch_from_arrays(features[keep], label[keep, None], weight[keep]),
+            batch_from_arrays(features[held_out], label[held_out, None], weight[held_out]),
+            config.training.model_copy(update={"seed": seed}),
+            names=([v.name for v in variables], ["numerator"]),
+        )
     ratio = DensityRatio(model, float(numerator[1].sum() / denominator[1].sum()), config.largest)
     loss = math.log(2.0) if result.best_value is None else result.best_value
     logits = np.log(ratio(features[held_out]) / ratio.scale)
@@ -169,6 +172,19 @@ def load_ratio(folder: Path) -> DensityRatio:
     if not isinstance(loaded.estimator, EfficiencyModel) or not isinstance(scale, float) or not largest:
         raise ModelError(f"{folder}: holds a model, but not that of a reweighting; give a folder saved as one.")
     return DensityRatio(loaded.estimator, scale, float(largest))
+
+
+@contextmanager
+def _without_notes() -> Iterator[None]:
+    """Leave out what a training says of its weights: an unfolding trains hundreds of classifiers."""
+    # Of two samples made equal by weights, one may have few events.
+    logger = logging.getLogger("castalia.training.weights")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _rows(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from castalia.apps.unfold.coordinates import TruthCoordinates
+from castalia.apps.unfold.detector_level import detector_values
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.metrics.auc import AucEstimate
 from castalia.metrics.calibration import CentralCoverage, RankDeviation, central_coverage, rank_deviation, truth_ranks
@@ -24,7 +25,6 @@ __all__ = ["LEVELS", "Composite", "Draws", "JudgedEvents", "Judgement", "control
 Floats = NDArray[np.float64]
 
 LEVELS: Final = (0.68, 0.95)
-_OBJECTS = 6  # of each list that the classifier sees; the others are soft
 _JOINT_EVENTS = 30_000  # of the joint test: more would only make it slower
 
 
@@ -105,15 +105,8 @@ class Judgement:
 
 
 def detector_table(arrays: FeatureArrays) -> Floats:
-    """Write what was measured as one row an event: variables, numbers of objects, and the first objects of each list.
-
-    Absent objects are zeros.
-    """
-    columns = [arrays.condition, *(one.mask.sum(axis=1, keepdims=True) for one in arrays.objects.values())]
-    for one in arrays.objects.values():
-        first = one.values[:, :_OBJECTS]
-        columns.append(first.reshape(len(first), -1))
-    table = np.concatenate(columns, axis=1, dtype=np.float64)
+    """Write what was measured as one row an event, less the columns that are the same in all of them."""
+    table = detector_values(arrays)
     # A column without spread, such as a third electron that nobody has, tells nothing.
     return np.asarray(table[:, np.ptp(table, axis=0) > 0.0], dtype=np.float64)
 

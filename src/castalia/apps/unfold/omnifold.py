@@ -34,6 +34,7 @@ from pydantic import Field
 
 from castalia.apps.unfold.density_ratio import DensityRatio, FittedRatio, RatioConfig, fit_ratio
 from castalia.apps.unfold.events import MeasuredEvents, SimulatedEvents
+from castalia.apps.unfold.fakes import without_fakes
 from castalia.apps.unfold.settling import moment_change
 from castalia.apps.unfold.truth_weights import TruthWeights
 from castalia.data.layout import Layout
@@ -109,7 +110,7 @@ def omnifold(
     Raises:
         DataError: If a weight is negative, or a column is constant.
     """
-    genuine = _without_fakes(simulation, data, layout, config, seed)
+    genuine = without_fakes(simulation, data, layout.condition, config.ratio, _seed(seed, "fakes"))
     runs = [_run(simulation, genuine, layout, config, seed, member) for member in range(config.members)]
     functions = tuple(TruthWeights(tuple(ratio for ratio, _ in one)) for one in zip(*runs, strict=True))
     apart = np.array([[(p.divergence, p.divergence_error) for _, p in run] for run in runs])
@@ -124,18 +125,6 @@ def omnifold(
         effective=np.array([effective_events(weights) for weights in unfolded[1:]]),
         at_bound=np.array([np.mean([one.at_bound(truth) for one in function.members]) for function in functions]),
     )
-
-
-def _without_fakes(
-    simulation: SimulatedEvents, data: MeasuredEvents, layout: Layout, config: OmniFoldConfig, seed: int
-) -> MeasuredEvents:
-    """Weigh data with the probability that they are no fakes."""
-    fake = simulation.selected & ~simulation.fiducial
-    if not simulation.weights[fake].any():
-        return data
-    both = [(simulation.detector[rows], simulation.weights[rows]) for rows in (simulation.matched, fake)]
-    odds = fit_ratio(both[0], both[1], layout.condition, config.ratio, _seed(seed, "fakes")).ratio(data.detector)
-    return MeasuredEvents(data.detector, data.weights * odds / (1.0 + odds))
 
 
 def _run(

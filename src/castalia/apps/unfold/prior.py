@@ -123,17 +123,19 @@ Posterior: TypeAlias = Callable[[TruthFunction | None], PosteriorDraws]
 """From the new prior over the simulation's truth (``None`` where they are the same) to the draws under it."""
 
 
-def resampled(draws: Array) -> Posterior:
+def resampled(draws: Array, response: Array | None = None) -> Posterior:
     """Return the posterior under another prior by importance weights on the draws of the first.
 
     Args:
         draws: Draws under the simulation's prior, shape ``(events, draws, columns)``.
+        response: Factors on the draws that make them those of another detector: p(measured | drawn truth) there over
+            that of the simulation, shape ``(events, draws)``; ``None`` for the simulation's own.
     """
     events, count, columns = draws.shape
+    base = np.ones((events, count)) if response is None else response
 
     def posterior(factor: TruthFunction | None) -> PosteriorDraws:
-        weights = np.ones((events, count)) if factor is None else factor(draws.reshape(-1, columns))
-        weights = weights.reshape(events, count)
+        weights = base if factor is None else base * factor(draws.reshape(-1, columns)).reshape(events, count)
         return PosteriorDraws(draws, weights / weights.sum(axis=1, keepdims=True))
 
     return posterior

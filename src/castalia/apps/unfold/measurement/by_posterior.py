@@ -1,0 +1,115 @@
+"""A measurement by a trained posterior: draws for every event of data, and the removal of the prior.
+
+A posterior knows selected events only. What it misses is made up for draw by draw: each counts as often as a simulated
+event of its observables is defined for one that is defined and selected. That ratio is a function of the truth, learned
+by a classifier from all simulated events with a truth against those of them that were selected; like every efficiency
+it holds as far as the observables decide on the selection. Fakes are taken off before, by the simulated share of them
+among events of the same counterparts.
+
+Under another detector, as in a varied simulation, a draw of truth z for measured x is as much more likely as
+p(x | z) is there than in the simulation that was learned from: the ratio of both densities of (x, z), over that of z.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from castalia.apps.unfold.density_ratio import RatioConfig, fit_ratio
+from castalia.apps.unfold.events import SimulatedEvents
+from castalia.apps.unfold.fakes import without_fakes
+from castalia.apps.unfold.measurement.problem import Problem, Unfolded
+from castalia.apps.unfold.prior import ClassifierRatio, iterate_prior, resampled
+from castalia.rng import Stream
+
+__all__ = ["by_posterior", "under_another_detector"]
+
+Array = NDArray[np.float64]
+
+
+def by_posterior(problem: Problem, passes: int, classifiers: RatioConfig, seed: int) -> list[Unfolded]:
+    """Unfold all observables by posterior draws.
+
+    Returns:
+        Data (and background, if any) with their draws, after each pass: the first one is the plain posterior, and each
+        further one has the distribution of the last as its prior.
+
+    Raises:
+        DataError: If a simulated weight is negative, or more background is expected than there is data.
+    """
+    measured = problem.positive_signal(problem.seed(seed, "positive weights"))
+    fakes = problem.seed(seed, "fakes")
+    genuine = without_fakes(problem.simulation, measured, problem.layout.condition, classifiers, fakes)
+    found = iterate_prior(
+        resampled(problem.draws, problem.response),
+        genuine.weights,
+        (problem.prior, np.ones(len(problem.prior))),
+        ClassifierRatio(problem.layout.target, classifiers, problem.seed(seed, "prior")),
+        passes=passes,
+        rng=Stream(problem.seed(seed, "chosen draws"), "prior").at(),
+    )
+    defined = _defined_for_one_selected(problem, classifiers, problem.seed(seed, "acceptance"))
+    unfolded = []
+    for one in found:
+        shares = one.posterior.weights * defined
+        sums = shares.sum(axis=1)
+        unfolded.append(Unfolded(problem.draws, genuine.weights * sums, shares / sums[:, None]))
+    return unfolded
+
+
+def under_another_detector(problem: Problem, varied: SimulatedEvents, classifiers: RatioConfig, seed: int) -> Problem:
+    """Return the problem with a varied simulation, and the factors on the draws that its response makes.
+
+    Args:
+        problem: The nominal problem.
+        varied: The varied simulation.
+        classifiers: How the ratios of densities are learned.
+        seed: Seed of the command.
+    """
+    layout, nominal = problem.layout, problem.simulation
+    line = _straight_line(nominal)
+
+    def features(detector: Array, truth: Array) -> Array:
+        """Return what was measured beyond the truth, and the truth: a narrow response is then one number."""
+        return np.concatenate([detector - _on(line, truth), truth], axis=1)
+
+    pairs, truths = [], []
+    for sample in (varied, nominal):
+        rows = sample.matched
+        pairs.append((features(sample.detector[rows], sample.truth[rows]), sample.weights[rows]))
+        truths.append((sample.truth[rows], sample.weights[rows]))
+    variables = (*layout.condition, *layout.target)
+    both = fit_ratio(pairs[0], pairs[1], variables, classifiers, problem.seed(seed, "response")).ratio
+    alone = fit_ratio(truths[0], truths[1], layout.target, classifiers, problem.seed(seed, "varied truth")).ratio
+    events, draws, columns = problem.draws.shape
+    measured = np.repeat(problem.signal.detector, draws, axis=0)
+    drawn = problem.draws.reshape(-1, columns)
+    factor = both(features(measured, drawn)) / alone(drawn)
+    return dataclasses.replace(problem, simulation=varied, response=factor.reshape(events, draws))
+
+
+def _straight_line(simulation: SimulatedEvents) -> Array:
+    """Return the regression of the counterparts on the observables, shape ``(1 + observables, counterparts)``."""
+    rows = simulation.matched
+    truth = simulation.truth[rows]
+    line = np.linalg.lstsq(np.column_stack([np.ones(len(truth)), truth]), simulation.detector[rows])[0]
+    return np.asarray(line, dtype=np.float64)
+
+
+def _on(line: Array, truth: Array) -> Array:
+    return np.column_stack([np.ones(len(truth)), truth]) @ line
+
+
+def _defined_for_one_selected(problem: Problem, classifiers: RatioConfig, seed: int) -> Array:
+    """Return for each draw the number of defined events for one that is selected as well, shape ``(events, draws)``."""
+    simulation, shape = problem.simulation, problem.draws.shape[:2]
+    if simulation.selected[simulation.fiducial].all():
+        return np.ones(shape)
+    all_of_them, selected = (
+        (simulation.truth[rows], simulation.weights[rows]) for rows in (simulation.fiducial, simulation.matched)
+    )
+    ratio = fit_ratio(all_of_them, selected, problem.layout.target, classifiers, seed).ratio
+    ratio = ratio.scaled(*selected, float(all_of_them[1].sum()))
+    return ratio(problem.draws.reshape(-1, problem.draws.shape[2])).reshape(shape)

@@ -1,0 +1,176 @@
+"""Every method against measurements whose answer is known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from known_problems import EDGES, NO_BACKGROUND, lossy, lossy_simulation, smeared
+
+from castalia.apps.unfold.density_ratio import RatioConfig
+from castalia.apps.unfold.measurement.by_posterior import under_another_detector
+from castalia.apps.unfold.measurement.problem import one_observable
+from castalia.apps.unfold.measurement.repeated import METHODS, RepeatSettings, repeated
+from castalia.errors import DataError
+from castalia.rng import Stream
+
+EVENTS = 4_000
+BUDGET = 0.05
+"""Bias of a bin's content allowed to classifiers of few epochs, beside five standard errors."""
+
+DEFAULT = RatioConfig()
+QUICK = RatioConfig(training=DEFAULT.training.model_copy(update={"epochs": 5, "batch_size": 256}))
+
+SHARP = RatioConfig(training=DEFAULT.training.model_copy(update={"epochs": 6, "batch_size": 128}))
+"""For a narrow response."""
+
+
+def contents(unfolded):
+    values, weights = unfolded.flat
+    return np.histogram(values[:, 0], EDGES, weights=weights)[0]
+
+
+def pulls(unfolded, truth):
+    """Distances of contents from the data's truth.
+
+    The error is that of as many events as are selected, three in five, of data and simulation, and 1.3 times that for
+    what resolution adds: bins are more than twice as wide as the noise.
+    """
+    true = np.histogram(truth, EDGES)[0]
+    error = 1.3 * np.sqrt(2 * true / 0.6)
+    return (contents(unfolded) - true) / np.hypot(error, BUDGET * true)
+
+
+def with_background_left_in(problem):
+    draws = problem.draws[: len(problem.data.weights)]
+    return dataclasses.replace(problem, background=NO_BACKGROUND, draws=draws)
+
+
+def with_missed_events_forgotten(problem):
+    one, seen = problem.simulation, problem.simulation.selected
+    parts = {field.name: getattr(one, field.name)[seen] for field in dataclasses.fields(one)}
+    return dataclasses.replace(problem, simulation=dataclasses.replace(one, **parts))
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(
+    ("method", "background", "spoilt"),
+    [
+        ("posterior", 0.0, with_missed_events_forgotten),
+        ("omnifold", 0.3, with_background_left_in),
+        ("iterative_bayes", 0.3, with_missed_events_forgotten),
+        ("iterative_bayes", 0.3, with_background_left_in),
+    ],
+)
+def test_missed_events_fakes_and_background(method, background, spoilt):
+    problem, truth = lossy(EVENTS, shift=0.2, background=background)
+    assert np.abs(pulls(METHODS[method](problem, 2, QUICK, 1)[-1], truth)).max() < 5
+    assert np.abs(pulls(METHODS[method](spoilt(problem), 2, QUICK, 1)[-1], truth)).max() > 5
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("method", METHODS)
+def test_passes_take_the_prior_out(method):
+    problem, known = smeared(5_000)
+    passes = METHODS[method](problem, 4, QUICK, 1)
+    bias = [
+        abs(float(np.average(values[:, 0], weights=weights)) - known.true.mean[0])
+        for values, weights in (one.flat for one in passes)
+    ]
+    error = np.sqrt(known.detector.detected(known.true).covariance[0, 0] * 2 / 5_000)
+    assert bias[3] < 0.5 * bias[0]
+    assert bias[0] > 5 * error  # without iterations it stays
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("method", METHODS)
+def test_a_variation_of_the_response_is_a_covariance(method):
+    problem, _ = lossy(EVENTS)
+    settings = RepeatSettings(1, 2, SHARP, 1)
+    variations = {"same": lossy_simulation(EVENTS, 77), "shifted": lossy_simulation(EVENTS, 78, offset=0.3)}
+    result = repeated(method, problem, variations, (), settings, provenance={"a": 1}, tick=lambda: None)
+    spectrum = result.sample.histogram("z", EDGES)
+    assert set(spectrum.covariances) == {"data", "simulation", "same", "shifted"}
+    same, shifted = (np.trace(spectrum.covariances[name]) for name in ("same", "shifted"))
+    assert shifted > 5 * same
+    # Towards where: with a detector that measures 0.3 too much, the truth lies lower.
+    lower = next(r for r in result.sample.replicas if r.source == "shifted")
+    values = result.sample.values if lower.values is None else lower.values
+    shares = np.ones(values.shape[:2]) if lower.draw_weights is None else lower.draw_weights
+    shares = lower.weights[:, None] * shares / shares.sum(axis=1, keepdims=True)
+    flat, weights = result.passes[0].flat
+    nominal = np.average(flat[:, 0], weights=weights)
+    shift = np.average(values[:, :, 0].ravel(), weights=shares.ravel()) - nominal
+    assert -0.45 < shift < -0.15
+    assert result.sample.provenance == {"a": 1, "method": method, "passes": 1}
+
+
+def test_a_variation_acts_on_the_draws_by_its_response_alone():
+    """Another truth in the variation, the same detector: no draw becomes more likely."""
+    problem, _ = lossy(EVENTS)
+    factors = {
+        name: under_another_detector(problem, varied, SHARP, 1).response
+        for name, varied in (
+            ("truth", lossy_simulation(EVENTS, 79, shift=0.5)),
+            ("response", lossy_simulation(EVENTS, 80, offset=0.5)),
+        )
+    }
+
+    def moved(factor):
+        weights = factor / factor.sum(axis=1, keepdims=True)
+        return float(np.mean((weights * problem.draws[:, :, 0]).sum(axis=1) - problem.draws[:, :, 0].mean(axis=1)))
+
+    assert abs(moved(factors["truth"])) < 0.05
+    assert moved(factors["response"]) < -0.25
+
+
+def test_replicas_of_fewer_rows_count_as_much():
+    problem, _ = lossy(800)
+    few = lossy_simulation(300, 5)
+    settings = RepeatSettings(1, 2, QUICK, 1)
+    result = repeated("iterative_bayes", problem, {"few": few}, (), settings, provenance={}, tick=lambda: None)
+    replica = next(one for one in result.sample.replicas if one.source == "few")
+    direct = METHODS["iterative_bayes"](dataclasses.replace(problem, simulation=few), 1, QUICK, 1)[0]
+    rows = np.histogram(replica.values[:, 0, 0], EDGES, weights=replica.weights)[0]
+    np.testing.assert_allclose(rows, contents(direct), rtol=1e-9)
+    assert len(direct.values) < len(replica.values) == len(result.sample.values)
+
+
+def test_the_pass_that_is_quoted_is_the_first_that_moves_nothing():
+    problem, _ = smeared(EVENTS)
+    count = []
+    settings = RepeatSettings(20, 2, QUICK, 1)
+    result = repeated("iterative_bayes", problem, {}, (), settings, provenance={}, tick=lambda: count.append(1))
+    assert result.settled
+    assert 1 < result.stopped < 20
+    assert result.changes[result.stopped - 1, 0] < 0.5 <= result.changes[result.stopped - 2, 0]
+    assert len(count) == 1 + 4
+    once = repeated("iterative_bayes", problem, {}, (), dataclasses.replace(settings, passes=1),
+                    provenance={}, tick=lambda: None)  # fmt: skip
+    assert (once.stopped, once.settled) == (1, False)
+    # Factors make the simulation what was unfolded.
+    rows = problem.simulation.truth[:, 0]
+    again = np.histogram(rows, EDGES, weights=problem.simulation.weights * result.factors)[0]
+    np.testing.assert_allclose(again, result.sample.histogram("z", EDGES).contents, rtol=1e-9)
+
+
+def test_bootstraps_change_what_they_should():
+    problem, _ = lossy(500, background=0.1)
+    rng = Stream(1, "test").at()
+    other = problem.other_data(rng)
+    assert not np.array_equal(other.data.weights, problem.data.weights)
+    assert other.simulation is problem.simulation
+    other = problem.other_simulation(rng)
+    assert other.data is problem.data
+    assert not np.array_equal(other.background.weights, problem.background.weights)
+    assert not np.array_equal(other.simulation.weights, problem.simulation.weights)
+
+
+def test_impossible_problems_are_refused():
+    problem, _ = lossy(500, background=0.1)
+    heavy = dataclasses.replace(problem.background, weights=100.0 * problem.background.weights)
+    with pytest.raises(DataError, match=r"background events are expected among .* check the scale"):
+        dataclasses.replace(problem, background=heavy).check()
+    with pytest.raises(DataError, match=r"\[observables.z\]: no selected simulated event lies in the bin from 50"):
+        dataclasses.replace(problem, edges=(np.array([0.0, 50.0, 60.0]),)).check()
+    problem.check()
+    assert one_observable(problem.simulation, 0).truth.shape == problem.simulation.truth.shape
