@@ -113,8 +113,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_documentation_of_unfold_was_found() -> None:
-    assert {line.split()[1] for line in COMMANDS} == {"train", "sample", "evaluate", "compare", "unfold"}
-    assert {line.split()[1] for line in COMMANDS} == {"train", "sample", "evaluate", "measure", "unfold"}
+    assert {line.split()[1] for line in COMMANDS} == {"train", "sample", "evaluate", "compare", "measure", "unfold"}
     assert {"unfold.toml", "demo unfold"} == set(UNFOLDINGS)
     # The demo's file is the example's, but for comments and sizes.
     shown, example = (re.sub(r"#.*|epochs = \d+|batch_size = \d+", "", UNFOLDINGS[name]) for name in sorted(UNFOLDINGS))

@@ -46,6 +46,8 @@ charge = {{ column = "muon_charge" }}
 [truth]
 coordinates = "decay_tree"               # masses and sums close exactly
 resonances = ["t_lep", "t_had"]
+frame = ["electron", "muon"]             # azimuths are relative to the leading one, of the first list that has any
+anchor = "lepton"                        # the particle that it is: what is drawn has its momentum within the resolution
 defined = "parton_complete"              # where it is 0 the event has no such truth: it is not learned from
 
 [truth.particles]                        # columns parton_b_lep_pt, _eta, _phi, _mass and so on

@@ -29,7 +29,8 @@ def smeared(known_events: int, seed: int = 1):
     rng = Stream(seed, "draws of a known problem").at()
     draws = one.known.detector.draws(one.data.detector, one.known.simulated, DRAWS, rng)
     prior = one.known.simulated.sample(known_events, rng)
-    problem = Problem((TruthColumn("z"),), (EDGES,), one.simulation, one.data, NO_BACKGROUND, draws, prior)
+    own = prior, np.ones(len(prior))
+    problem = Problem((TruthColumn("z"),), (EDGES,), one.simulation, one.data, NO_BACKGROUND, draws, *own)
     return problem, one.known
 
 
@@ -67,5 +68,6 @@ def lossy(events: int, seed: int = 1, shift: float = 0.0, background: float = 0.
     subtracted = MeasuredEvents(expected, np.full(len(expected), 0.25))
     draws = posterior_draws(np.concatenate([detector, expected])[:, 0], seed)
     prior = lossy_simulation(events, seed + 2000)
-    problem = Problem((TruthColumn("z"),), (EDGES,), simulation, data, subtracted, draws, prior.truth[prior.matched])
+    own = prior.truth[prior.matched], prior.weights[prior.matched]
+    problem = Problem((TruthColumn("z"),), (EDGES,), simulation, data, subtracted, draws, *own)
     return problem, sample.truth[sample.fiducial, 0]

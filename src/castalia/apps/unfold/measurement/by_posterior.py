@@ -6,6 +6,10 @@ by a classifier from all simulated events with a truth against those of them tha
 it holds as far as the observables decide on the selection. Fakes are taken off before, by the simulated share of them
 among events of the same counterparts.
 
+The first prior is that of the model's own draws for simulated events: a model that is not quite right would make the
+same error again in every pass that took the simulation's truth for it. The ratio of both, learned once, is on the draws
+from the first pass on.
+
 Under another detector, as in a varied simulation, a draw of truth z for measured x is as much more likely as
 p(x | z) is there than in the simulation that was learned from: the ratio of both densities of (x, z), over that of z.
 """
@@ -21,7 +25,7 @@ from castalia.apps.unfold.density_ratio import RatioConfig, fit_ratio
 from castalia.apps.unfold.events import SimulatedEvents
 from castalia.apps.unfold.fakes import without_fakes
 from castalia.apps.unfold.measurement.problem import Problem, Unfolded
-from castalia.apps.unfold.prior import ClassifierRatio, iterate_prior, resampled
+from castalia.apps.unfold.prior import ClassifierRatio, begun_with, iterate_prior, resampled
 from castalia.rng import Stream
 
 __all__ = ["by_posterior", "under_another_detector"]
@@ -42,10 +46,13 @@ def by_posterior(problem: Problem, passes: int, classifiers: RatioConfig, seed: 
     measured = problem.positive_signal(problem.seed(seed, "positive weights"))
     fakes = problem.seed(seed, "fakes")
     genuine = without_fakes(problem.simulation, measured, problem.layout.condition, classifiers, fakes)
+    matched, drawn = problem.simulation.matched, (problem.prior, problem.prior_weights)
+    true = problem.simulation.truth[matched], problem.simulation.weights[matched]
+    own = fit_ratio(true, drawn, problem.layout.target, classifiers, problem.seed(seed, "own prior")).ratio
     found = iterate_prior(
-        resampled(problem.draws, problem.response),
+        begun_with(resampled(problem.draws, problem.response), own),
         genuine.weights,
-        (problem.prior, np.ones(len(problem.prior))),
+        drawn,
         ClassifierRatio(problem.layout.target, classifiers, problem.seed(seed, "prior")),
         passes=passes,
         rng=Stream(problem.seed(seed, "chosen draws"), "prior").at(),

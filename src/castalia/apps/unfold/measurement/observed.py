@@ -110,7 +110,7 @@ class Observer:
             DataError: If no event is defined and selected, or background exceeds the data.
             ModelError: If a member of the ensemble is missing or damaged.
         """
-        simulation, table = self._simulated(samples.simulation, "simulation")
+        simulation, table, drawn = self._simulated(samples.simulation, "simulation")
         tick()
         most = int(simulation.fiducial.sum())
         variations = {}
@@ -129,7 +129,6 @@ class Observer:
             np.concatenate([nothing, *(one.detector for one in measured[1:])]),
             np.concatenate([np.empty(0), *(one.weights for one in measured[1:])]),
         )
-        tree = self._model.coordinates.tree
         problem = Problem(
             columns=tuple(
                 TruthColumn(name, quantity_unit(one.quantity)) for name, one in self._config.observables.items()
@@ -139,7 +138,8 @@ class Observer:
             data=replace(data, detector=data.detector[:, :number]),
             background=replace(background, detector=background.detector[:, :number]),
             draws=np.concatenate(list(draws.values())),
-            prior=self._observables(tree.cartesian(self._model.prior)),
+            prior=drawn,
+            prior_weights=simulation.weights[simulation.matched] if len(drawn) else np.empty(0),
         )
         problem.check()
         members = tuple(
@@ -157,17 +157,17 @@ class Observer:
             int(self._model.outside(samples.data.detector).sum()),
         )
 
-    def _simulated(self, events: RecordedEvents, purpose: str) -> tuple[SimulatedEvents, Array]:
-        """Return simulated events with the whole detector level."""
+    def _simulated(self, events: RecordedEvents, purpose: str) -> tuple[SimulatedEvents, Array, Array]:
+        """Return simulated events, their whole detector level, and the observables of a draw for each matched one."""
         truth = np.full((len(events.weights), len(self._config.observables)), np.nan)
         truth[events.defined] = self._of_columns(events.truth)
-        few = min(_MEDIAN_DRAWS, self._config.draws)
-        draws = self._draws(events.detector, purpose, few if self._by_median else 0)
+        few = min(_MEDIAN_DRAWS, self._config.draws) if self._by_median else 1
+        draws = self._draws(events.detector, purpose, few if self._drawn else 0)
         table = self._table(events.detector, draws)
         detector = np.full((len(events.weights), table.shape[1]), np.nan)
         detector[events.selected] = table
         simulated = simulated_events(truth, detector, events.weights, fiducial=events.defined, selected=events.selected)
-        return simulated, detector
+        return simulated, detector, draws[events.defined[events.selected], :1].reshape(-1, truth.shape[1])
 
     def _truth(self, events: RecordedEvents) -> tuple[Array, Array] | None:
         if events.truth is None:

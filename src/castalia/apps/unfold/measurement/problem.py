@@ -62,7 +62,8 @@ class Problem:
         background: Background expected among them; no events where there is none.
         draws: Posterior draws of the observables for data and then background, shape
             ``(events, draws, observables)``.
-        prior: Observables of the events that the posterior was trained on, shape ``(training events, observables)``.
+        prior: Observables of one draw for each simulated event that is matched, shape ``(matched, observables)``.
+        prior_weights: Weights of these events, shape ``(matched,)``.
         response: Factors on the draws by which a varied detector makes them more or less likely, shape
             ``(events, draws)``; ``None`` for the simulation's own.
     """
@@ -74,6 +75,7 @@ class Problem:
     background: MeasuredEvents
     draws: Array
     prior: Array
+    prior_weights: Array
     response: Array | None = None
 
     @property
@@ -108,6 +110,7 @@ class Problem:
             dataclasses.replace(self.background, detector=self.background.detector[:, one]),
             self.draws[:, :, one],
             self.prior[:, one],
+            self.prior_weights,
             self.response,
         )
 
