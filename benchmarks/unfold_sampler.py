@@ -74,7 +74,7 @@ class Plan:
 
 
 FULL_SIZE = Plan("unfold_sampler", 20_000, 1_000, 20, (3, 5, 10, 20, 50, 200, 1_000), (20, 50), 1.05)
-QUICK_SIZE = Plan("unfold_sampler_quick", 2_000, 200, 10, (5, 20, 50), (20, 20), 1.25)
+QUICK_SIZE = Plan("unfold_sampler_quick", 2_000, 100, 10, (5, 20, 40), (20, 20), 1.25)
 
 
 def with_evaluations(estimator: torch.nn.Module, evaluations: int, sampler: str) -> Sampler:
@@ -160,7 +160,8 @@ def measure(plan: Plan, models: Mapping[str, PosteriorModel], sample: TestSample
         key = f"{preset}, speed"
         if key not in rows:
             rows[key] = speed(model, sample, quick)
-            add_row(plan.name, key, rows[key], paths=PATHS, seconds=time.monotonic() - began)
+            if not rows[key]["noisy"]:  # of a busy machine it is measured again next time
+                add_row(plan.name, key, rows[key], paths=PATHS, seconds=time.monotonic() - began)
     return rows
 
 
@@ -169,7 +170,7 @@ def replaced(model: PosteriorModel, sampler: Sampler) -> PosteriorModel:
     return dataclasses.replace(model, sampler=sampler)
 
 
-def goals_of(plan: Plan, rows: Mapping[str, Any], least: float) -> list[Goal]:
+def goals_of(plan: Plan, rows: Mapping[str, Any]) -> list[Goal]:
     """Return what is claimed of few evaluations, and of the speed."""
     goals = []
     for preset, sampler, enough in ((DEFAULT, BY_STEPS, plan.enough[0]), (LATENT, "multistep", plan.enough[1])):
@@ -180,8 +181,11 @@ def goals_of(plan: Plan, rows: Mapping[str, Any], least: float) -> list[Goal]:
                  plan.within)
             for name in ("wasserstein", "crps")
         ]  # fmt: skip
-    speed_of = rows[f"{DEFAULT}, speed"]["fraction_of_floor"]
-    return [*goals, Goal(f"{DEFAULT}: draws/s, fraction of the product-rate floor", speed_of, ">=", least)]
+    if plan is QUICK_SIZE:  # which runs beside other work, where a speed means nothing
+        return goals
+    speed_of = rows[f"{DEFAULT}, speed"]
+    fraction = None if speed_of["noisy"] else speed_of["fraction_of_floor"]
+    return [*goals, Goal(f"{DEFAULT}: draws/s, fraction of the product-rate floor", fraction, ">=", 0.4)]
 
 
 def main() -> None:
@@ -202,8 +206,13 @@ def main() -> None:
     rows = measure(plan, models, sample, asked.quick)
     write_result(
         plan.name,
-        values={"events": len(sample.events.truth), "scored": plan.scored, "draws": plan.draws},
-        goals=goals_of(plan, rows, 0.1 if asked.quick else 0.4),
+        values={
+            "events": len(sample.events.truth),
+            "scored": plan.scored,
+            "draws": plan.draws,
+            "speed": {name: rows[f"{name}, speed"] for name in models},
+        },
+        goals=goals_of(plan, rows),
         paths=PATHS,
         seeds=[1],
         seconds=time.monotonic() - began,

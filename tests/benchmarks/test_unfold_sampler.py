@@ -10,7 +10,7 @@ from castalia.estimators.arrays import batch_from_arrays
 from castalia.estimators.base import Events
 from castalia.estimators.registry import build, preset
 from castalia.rng import Stream
-from unfold_sampler import FULL_SIZE, LATENT, QUICK_SIZE, settings, with_evaluations
+from unfold_sampler import FULL_SIZE, LATENT, QUICK_SIZE, goals_of, settings, with_evaluations
 
 SMALL = {"encoder": {"width": 8, "heads": 1, "blocks": 1}}
 LAYOUT = Layout((Variable("c"),), (Variable("x"), Variable("y")))
@@ -54,3 +54,15 @@ def test_the_goals_are_among_the_settings():
         assert ("Runge-Kutta", plan.enough[0]) in settings(plan, "unfold_flow_matching")
         assert ("multistep", plan.enough[1]) in settings(plan, LATENT)
         assert all(number % 4 == 0 for _, number in settings(plan, "unfold_flow_matching"))
+
+
+def test_a_busy_machine_proves_no_speed():
+    rows = {f"{name}, {sampler}, {number}": {"wasserstein": 1.0 if number >= 20 else 2.0, "crps": 0.3}
+            for name in ("unfold_flow_matching", LATENT) for sampler, number in settings(FULL_SIZE, name)}  # fmt: skip
+    for noisy, value in ((True, None), (False, 0.6)):
+        rows["unfold_flow_matching, speed"] = {"noisy": noisy, "fraction_of_floor": 0.6}
+        *quality, speed = goals_of(FULL_SIZE, rows)
+        assert speed.value == value
+        assert [goal.value for goal in quality] == [1.0] * 4
+    rows["vld, multistep, 50"] = {"wasserstein": 2.0, "crps": 0.3}
+    assert max(goal.value for goal in goals_of(FULL_SIZE, rows)[:4]) == 2.0
