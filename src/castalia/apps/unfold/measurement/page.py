@@ -9,7 +9,7 @@ from castalia.apps.unfold.measurement.figures import METHOD_NAMES
 from castalia.apps.unfold.measurement.verdicts import PARTS, Measured, Refolded
 from castalia.apps.unfold.settling import SETTLED
 from castalia.reports.document import FigureItem, Report, Section, Verdict
-from castalia.reports.tables import Cell, TableItem, cell, measured, status
+from castalia.reports.tables import Cell, TableItem, cell, measured, rounded, status
 
 __all__ = ["page_of"]
 
@@ -60,6 +60,8 @@ _METHOD = (
     "selected as well. Fakes are taken off by their simulated share at detector level.",
 )
 
+_FINER = 10.0  # parts of an error have one digit more than their sum
+
 
 def _take(figures: Mapping[str, FigureItem], name: str) -> tuple[FigureItem, ...]:
     return (figures[name],) if name in figures else ()
@@ -69,13 +71,14 @@ def _spectra(found: Sequence[Measured]) -> tuple[TableItem, ...]:
     tables = []
     for one in found:
         truths = [None] * len(one.simulated) if one.truth is None else one.truth.tolist()
+        totals = one.errors("total").tolist()
         rows = tuple(
             (
                 Cell(f"{one.spectrum.edges[i]:g} – {one.spectrum.edges[i + 1]:g}", float(one.spectrum.edges[i])),
-                measured(float(one.spectrum.contents[i]), float(one.errors("total")[i])),
-                *(measured(float(one.errors(part)[i])) for part in PARTS[:-1]),
-                measured(float(one.simulated[i])),
-                measured(truths[i]),
+                measured(float(one.spectrum.contents[i]), totals[i]),
+                *(rounded(float(one.errors(part)[i]), totals[i] / _FINER) for part in PARTS[:-1]),
+                rounded(float(one.simulated[i]), totals[i]),
+                rounded(truths[i], totals[i]),
             )
             for i in range(len(one.simulated))
         )
