@@ -11,9 +11,11 @@ import torch
 from castalia_console import here
 from scan_toys import BACKGROUND, YIELD, background, config, cross_section, efficiency, signal, write
 
+from castalia.apps.scan.density import BackgroundDensity
 from castalia.apps.scan.goodness import load_held_out
 from castalia.apps.scan.model import open_model
 from castalia.errors import MachineError, ModelError
+from castalia.estimators.storage import load_model
 from castalia.rng import Stream
 from castalia.runs import fitting
 
@@ -67,6 +69,28 @@ def test_the_background_may_have_a_network_of_its_own(trained, tmp_path):
         assert {name: record["config"]["blocks"] for name, record in records.items()} == blocks
     path = config(tmp_path, BACKGROUND + "\noptions = { block = 3 }")
     assert "did you mean 'blocks'" in here("scan", "train", path, "-o", tmp_path / "other").refused(2)
+
+
+def test_the_background_may_be_the_mean_of_several_networks(tmp_path):
+    write(tmp_path, 1500)
+    path = config(tmp_path, BACKGROUND + "\naverage = 3")
+    here("scan", "train", path, "-o", tmp_path / "run").good()
+    models = tmp_path / "run" / "models"
+    names = ["background", "background-01", "background-02"]
+    alone = [BackgroundDensity(load_model(models / name).estimator) for name in names]
+    mean = open_model(tmp_path / "run").background
+    x = torch.from_numpy(Stream(3, "mean of networks").at().normal(0, 2, (200, 2)))
+    each = torch.stack([one.log_prob(x).exp() for one in alone])
+    assert torch.allclose(mean.log_prob(x).exp(), each.mean(0))
+    assert not torch.allclose(mean.log_prob(x), alone[0].log_prob(x), atol=1e-3), "networks of other seeds differ"
+    drawn = mean.sample(3000, Stream(4, "mean of networks").at())
+    assert drawn.shape == (3000, 2)
+    centre = torch.from_numpy(drawn.mean(axis=0) - background(750)["x"].mean() * np.array([1, 0]))
+    assert abs(float(centre[0])) < 5 * 3 * np.sqrt(1 / 3000 + 1 / 750) + 0.3
+    # One that is missing is not passed over.
+    (models / names[2] / "model.safetensors").unlink()
+    with pytest.raises(ModelError):
+        open_model(tmp_path / "run")
 
 
 def test_what_a_fit_needs_is_there(trained):

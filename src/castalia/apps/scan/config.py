@@ -59,12 +59,15 @@ class BackgroundConfig(StrictModel):
         test_files: Files for the test, instead of a tenth of ``files``.
         options: Options of its estimator, over those of ``[model]``: a fit evaluates this density once, so that a large
             network costs only training, and most of the observed events are background.
+        average: Networks, trained on the same events from seeds of their own, whose densities are averaged: what each
+            makes of the fluctuations of its training cancels in part.
     """
 
     files: tuple[str, ...] = Field(min_length=1)
     validation_files: tuple[str, ...] = ()
     test_files: tuple[str, ...] = ()
     options: dict[str, Any] = {}
+    average: int = Field(default=1, ge=1, le=20)
 
 
 class YieldConfig(StrictModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import final
 
 import numpy as np
@@ -59,23 +60,29 @@ class SignalDensity:
 
 @final
 class BackgroundDensity:
-    """A flow without a condition.
+    """The mean density of flows without a condition.
 
     Args:
-        estimator: The trained flow; a copy is used.
+        estimators: The trained flows, at least one; copies are used.
     """
 
-    def __init__(self, estimator: Estimator) -> None:
-        self._estimator = _frozen(estimator)
+    def __init__(self, *estimators: Estimator) -> None:
+        self._estimators = [_frozen(estimator) for estimator in estimators]
 
     @torch.no_grad()
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x), shape ``(events,)``, of events of shape ``(events, observables)`` in physical units."""
-        return _log_prob(self._estimator, x.new_empty((len(x), 0)), x)
+        each = torch.stack([_log_prob(one, x.new_empty((len(x), 0)), x) for one in self._estimators])
+        return each.logsumexp(0) - math.log(len(each))
 
     def sample(self, events: int, rng: np.random.Generator) -> Array:
         """Draw events, shape ``(events, observables)``, in physical units."""
-        return _sample(self._estimator, torch.empty((1, 0), dtype=torch.float64), events, rng)
+        nothing, flows = torch.empty((1, 0), dtype=torch.float64), self._estimators
+        if len(flows) == 1:
+            return _sample(flows[0], nothing, events, rng)
+        shares = rng.multinomial(events, np.full(len(flows), 1.0 / len(flows)))
+        drawn = [_sample(flow, nothing, int(share), rng) for flow, share in zip(flows, shares, strict=True) if share]
+        return rng.permutation(np.concatenate(drawn))
 
 
 @final

@@ -28,7 +28,7 @@ from castalia.runs.efficiency import EFFICIENCY
 from castalia.runs.folder import RunFolder
 from castalia.runs.members import load_member, member_name
 
-__all__ = ["BACKGROUND", "SIGNAL", "ScanModel", "open_model"]
+__all__ = ["BACKGROUND", "SIGNAL", "ScanModel", "background_names", "open_model"]
 
 SIGNAL, BACKGROUND = "signal", "background"
 """Names of the densities among the models of a run."""
@@ -128,7 +128,7 @@ def open_model(path: Path) -> ScanModel:
         ),
         signal=SignalDensity(signal.estimator),
         members=tuple(SignalDensity(load_member(models, member, SIGNAL)) for member in range(1, config.model.members)),
-        background=None if config.background is None else BackgroundDensity(load_model(models / BACKGROUND).estimator),
+        background=_background(models, config),
         efficiency=_efficiency(models / EFFICIENCY) if config.needs_efficiency else None,
         cross_section=None if cross_section is None else CrossSection.from_json(cross_section),
         support=load_points(models / SIGNAL),
@@ -137,9 +137,20 @@ def open_model(path: Path) -> ScanModel:
     )
 
 
+def background_names(config: ScanConfig) -> list[str]:
+    """Return the folders of the background's networks; none where there is no background."""
+    number = 0 if config.background is None else config.background.average
+    return [BACKGROUND, *(f"{BACKGROUND}-{network:02d}" for network in range(1, number))][:number]
+
+
+def _background(models: Path, config: ScanConfig) -> BackgroundDensity | None:
+    names = background_names(config)
+    return BackgroundDensity(*(load_model(models / name).estimator for name in names)) if names else None
+
+
 def _identity(models: Path, config: ScanConfig, ranges: JsonValue, cross_section: JsonValue) -> str:
     names = [member_name(member, SIGNAL) for member in range(config.model.members)]
-    names += [BACKGROUND] if config.background is not None else []
+    names += background_names(config)
     names += [EFFICIENCY] if config.needs_efficiency else []
     sections = config.model_dump(mode="json", include={"parameters", "expected"})
     whole = [{name: model_hash(models / name) for name in names}, sections, ranges, cross_section]

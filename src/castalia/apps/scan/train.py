@@ -17,7 +17,7 @@ from castalia.apps.scan.config import ScanConfig, parse_config
 from castalia.apps.scan.cross_section import CrossSection
 from castalia.apps.scan.events import observable_keys
 from castalia.apps.scan.goodness import save_held_out
-from castalia.apps.scan.model import BACKGROUND, SIGNAL
+from castalia.apps.scan.model import BACKGROUND, SIGNAL, background_names
 from castalia.apps.scan.points import save_points, some_points
 from castalia.data.layout import Layout
 from castalia.data.loading import LoadedArrays
@@ -33,6 +33,7 @@ from castalia.runs.dry_run import estimate_training
 from castalia.runs.efficiency import efficiency_task
 from castalia.runs.fitting import ModelTask, StepProgress, fit_models, member_tasks
 from castalia.runs.inputs import Inputs, condition_ranges, open_inputs, schema_with_ranges
+from castalia.runs.members import member_training
 from castalia.runs.opening import open_run, refuse_place
 from castalia.training.config import TrainingConfig
 
@@ -162,6 +163,7 @@ def _prepare(config: ScanConfig, samples: dict[str, Inputs], skip_bad: int) -> _
         options = {} if config.background is None else config.background.options
         _, _, background = _learned(config, samples[BACKGROUND], skip_bad, options)
         others.append(background.task(BACKGROUND, settings, extra))
+        others += _more_networks(config, others[-1], options)
         counts.update({f"background_{what}": number for what, number in background.events.counts.items()})
     return _Prepared(
         signal=replace(learned.task(SIGNAL, settings, extra), nominal=True),
@@ -171,6 +173,16 @@ def _prepare(config: ScanConfig, samples: dict[str, Inputs], skip_bad: int) -> _
         schema=schema_with_ranges(features, training.arrays),
         counts=counts,
     )
+
+
+def _more_networks(config: ScanConfig, first: ModelTask, options: Mapping[str, Any]) -> list[ModelTask]:
+    """Return the further networks that the background's density is the mean of: other seeds, the same events."""
+    found = []
+    for number, name in enumerate(background_names(config)[1:], start=1):
+        settings = member_training(first.settings, number)
+        estimator = _build(config, first.layout, options, settings.seed)
+        found.append(replace(first, name=name, estimator=estimator, settings=settings, seen=None))
+    return found
 
 
 @dataclass(frozen=True)
@@ -215,10 +227,12 @@ def _learned(
     return training, validation, _Learned(estimator, layout, events)
 
 
-def _build(config: ScanConfig, layout: Layout, own: Mapping[str, Any] | None = None) -> Estimator:
-    """Build the configured model for signal or background, which may have options of its own."""
+def _build(
+    config: ScanConfig, layout: Layout, own: Mapping[str, Any] | None = None, seed: int | None = None
+) -> Estimator:
+    """Build the configured model for signal or background, which may have options and a seed of its own."""
     name, options = config.model.resolve()
-    estimator = build(name, {**options, **(own or {})}, layout, config.training.seed)
+    estimator = build(name, {**options, **(own or {})}, layout, config.training.seed if seed is None else seed)
     if not (isinstance(estimator, Density) and isinstance(estimator, Sampler)):
         raise ConfigError(f"The estimator '{name}' has no density or cannot sample; take the preset 'scan'.")
     return estimator
@@ -257,6 +271,6 @@ def _estimate(config: ScanConfig, samples: dict[str, Inputs], skip_bad: int) -> 
     """Read and check the training events and estimate what learning from them takes; the signal's flows take most."""
     signal = samples[SIGNAL]
     batch = learned_batch(load_checked(signal, "train", skip_bad, config.training, FLAG))
-    models = config.model.members + (BACKGROUND in samples)
+    models = config.model.members + len(background_names(config))
     estimate = estimate_training(_build(config, signal.features.layout), batch, config.training, models)
     return {"dry_run": True, "estimator": config.model.resolve()[0], "entries": signal.entries, **estimate}
