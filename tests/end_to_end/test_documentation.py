@@ -23,7 +23,7 @@ from castalia.rng import Stream
 ROOT = Path(__file__).parents[2]
 COMMANDS = [line for line in SHOWN if not any(is_of(application, line) for application in ("scan", "unfold"))]
 # In test_documentation_scan.py and test_documentation_unfold.py.
-OTHERS = {name for name, text in CONFIGS.items() if "[parameters" in text or "[truth" in text}
+OTHERS = {n for n, text in CONFIGS.items() if "[parameters" in text or "[truth" in text or "[observables" in text}
 WHOLE = {name: text for name, text in CONFIGS.items() if "[data]" in text and "[target]" in text}
 
 
@@ -57,7 +57,7 @@ def test_the_documentation_was_found():
     assert all(HELP.values()), "each command's help has an example"
     assert len(SHOWN) >= 12
     assert {"diphoton.toml", "demo"} < set(WHOLE)
-    assert {"scan.toml", "demo scan", "unfold.toml", "demo unfold"} <= OTHERS
+    assert {"scan.toml", "demo scan", "unfold.toml", "unfold_measurement.toml", "demo unfold"} <= OTHERS
     assert any(name.startswith("README.md") for name in WHOLE)
     assert any(name.startswith("quickstart.md") for name in WHOLE)
 

@@ -45,7 +45,8 @@ def quick(text: str) -> str:
 
 def events(config: UnfoldConfig, path: Path, number: int, seed: int) -> Path:
     """Write random events with every column of a configuration, and a truth that the decay tree can have."""
-    rng, tree = Stream(seed, "documented").at(), config.truth.tree()
+    # An anchor has its momentum twice; random ones would contradict each other.
+    rng, tree = Stream(seed, "documented").at(), replace(config.truth.tree(), anchors=())
     columns = {"event": np.arange(number), **{name: np.full(number, seed) for name in ("run", "luminosityBlock")}}
     columns |= {name: np.ones(number, dtype=np.int64) for name in (config.data.selection, config.truth.defined) if name}
     columns |= {variable.column: rng.uniform(1.0, 3.0, number) for variable in config.condition.values()}
