@@ -28,7 +28,7 @@ import torch
 
 from castalia.apps.unfold.compare import contend
 from castalia.apps.unfold.coordinates import leaves_of_columns
-from castalia.apps.unfold.judged_sample import FEWEST_EVENTS, CompareRequest, TestSample, read_test_sample
+from castalia.apps.unfold.judged_sample import FEWEST_EVENTS, JudgeRequest, TestSample, read_test_sample
 from castalia.apps.unfold.judging import control_draws, judge
 from castalia.apps.unfold.model import PosteriorModel, open_model
 from castalia.data.loading import load_arrays
@@ -139,7 +139,7 @@ class Bench:
     def unlearned(self, models: Sequence[PosteriorModel], most: int = 50_000) -> TestSample:
         """Return at most so many of the events to judge on."""
         paths = tuple(self.samples / f"{name}.parquet" for name in self.plan.judged)
-        return read_test_sample(models, CompareRequest((), paths, Path(), events=most), fewest=self.plan.fewest)
+        return read_test_sample(models, JudgeRequest((), paths, Path(), events=most), fewest=self.plan.fewest)
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def demo_unfold(
     Returns:
         Summary of the evaluation, and the error to raise where the quality gate fails.
     """
-    from castalia.apps.unfold.evaluate import EvaluateRequest, evaluate
+    from castalia.apps.unfold.evaluate import JudgeRequest, evaluate
     from castalia.apps.unfold.sample import SampleRequest, sample
     from castalia.apps.unfold.train import train
     from castalia.production.collider import ColliderRequest, generate_collider
@@ -120,7 +120,7 @@ def demo_unfold(
         output = folder / "unfolded.parquet"
         sample(SampleRequest(run, (fresh,), output, seed=seed, workers=workers, overwrite=overwrite), progress)
     with steps.step("Judge the posterior on them, beside the truth of training events", "evaluation") as progress:
-        request = EvaluateRequest(run, (fresh,), folder / "report", draws=size.draws, seed=seed, overwrite=overwrite)
+        request = JudgeRequest((run,), (fresh,), folder / "report", draws=size.draws, seed=seed, overwrite=overwrite)
         summary, failure = evaluate(request, progress)
     say(f"Open {folder / 'report' / 'report.html'} in a browser. The same steps by hand are in docs/unfold.md.")
     return {**summary, "seconds": round(time.monotonic() - started, 1)}, failure

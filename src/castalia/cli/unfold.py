@@ -138,11 +138,11 @@ def evaluate(
 
     Example: castalia unfold evaluate run fresh.parquet -o report
     """
-    from castalia.apps.unfold.evaluate import EvaluateRequest
+    from castalia.apps.unfold.evaluate import JudgeRequest
     from castalia.apps.unfold.evaluate import evaluate as evaluate_run
 
-    request = EvaluateRequest(
-        run=run,
+    request = JudgeRequest(
+        runs=(run,),
         files=tuple(files),
         output=output,
         draws=draws,
@@ -187,10 +187,10 @@ def compare(
 
     Example: castalia unfold compare run run_vld --events-from fresh.parquet -o report
     """
-    from castalia.apps.unfold.compare import CompareRequest
+    from castalia.apps.unfold.compare import JudgeRequest
     from castalia.apps.unfold.compare import compare as compare_runs
 
-    request = CompareRequest(
+    request = JudgeRequest(
         runs=tuple(runs),
         files=tuple(files),
         output=output,

@@ -26,37 +26,35 @@ _TINY = np.finfo(np.float64).tiny
 
 
 def anchored(
-    tree: DecayTree, resonance: str, anchor: str, momenta: Mapping[str, Floats], masses: Mapping[str, Floats]
+    tree: DecayTree, resonance: str, momenta: Mapping[str, Floats], masses: Mapping[str, Floats], wanted: Floats
 ) -> dict[str, Floats]:
     """Return the leaves of a resonance with its anchor's momentum changed.
 
     Args:
         tree: What decays to what.
-        resonance: The resonance.
-        anchor: A leaf in it.
-        momenta: Momenta in GeV of its leaves, each of shape ``(events, 3)``, and under the name ``""`` that which the
-            anchor is to have.
+        resonance: A resonance with an anchor.
+        momenta: Momenta of its leaves in GeV, each of shape ``(events, 3)``.
         masses: Masses of the leaves in GeV, each of shape ``(events,)``.
+        wanted: The momentum that the anchor is to have, shape ``(events, 3)``.
 
     Returns:
         Momenta of the leaves, for which all masses of composites in the resonance are what they were.
     """
-    found = {leaf: momenta[leaf] for leaf in tree.leaves_of(resonance)}
-    changed = {**found, anchor: momenta[""]}
-    side = anchor
+    (side,) = (leaf for leaf in tree.leaves_of(resonance) if leaf in tree.anchors)
+    changed = {**momenta, side: wanted}
     while side != resonance:
         mother = next(name for name in tree.inside(resonance) if side in tree.composites[name])
         (other,) = (name for name in tree.composites[mother] if name != side)
         near, far = tree.leaves_of(side), tree.leaves_of(other)
-        before, after = (np.sum([each[leaf] for leaf in near], axis=0) for each in (found, changed))
-        along = np.sum([found[leaf] for leaf in far], axis=0)
-        mass, far_mass, total = (_mass(found, masses, leaves) for leaves in (near, far, (*near, *far)))
+        before, after = (np.sum([each[leaf] for leaf in near], axis=0) for each in (momenta, changed))
+        along = np.sum([momenta[leaf] for leaf in far], axis=0)
+        mass, far_mass, total = (_mass(momenta, masses, leaves) for leaves in (near, far, (*near, *far)))
         follow = boost_between(before, after, mass)
         boosted = boost(along, far_mass, follow, 1.0)
         stretched = _kept_direction(after, mass, _nearest(after, mass, along, far_mass, total), far_mass, total)
         gentle = _distance(stretched, along) <= _distance(boosted, along)
         shift = np.where(gentle, boost_between(along, np.where(gentle, stretched, along), far_mass), follow)
-        changed |= {leaf: boost(found[leaf], masses[leaf], shift, 1.0) for leaf in far}
+        changed |= {leaf: boost(momenta[leaf], masses[leaf], shift, 1.0) for leaf in far}
         side = mother
     return changed
 

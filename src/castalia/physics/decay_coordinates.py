@@ -114,7 +114,7 @@ def decode(tree: DecayTree, values: ArrayLike, masses: ArrayLike) -> NDArray[np.
         frame = _from_laboratory(name, total, given)
         own = {leaf: boost(momentum, of_leaf[leaf], frame, total) for leaf, momentum in at_rest.items()}
         if (anchor := tree.anchor_of(name)) is not None:
-            own = anchored(tree, name, anchor, {**own, "": _from_laboratory(anchor, of_leaf[anchor], given)}, of_leaf)
+            own = anchored(tree, name, own, of_leaf, _from_laboratory(anchor, of_leaf[anchor], given))
         found |= own
     for name in tree.loose:
         found[name] = _from_laboratory(name, of_leaf[name], given)

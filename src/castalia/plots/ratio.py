@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from castalia.errors import DataError
-from castalia.plots.ratio_axes import draw_band, draw_ratio, finish_ratio, panel_grid
-from castalia.plots.style import MARKERS, MODELS, TARGET, add_legend, axis_label, drawing, milli
+from castalia.plots.ratio_axes import draw_band, draw_ratio, finish_ratio, ratio_panels
+from castalia.plots.style import MARKERS, MODELS, TARGET, axis_label, milli
 
 __all__ = ["RatioPanel", "Sample", "ratio_grid", "ratio_histogram"]
 
@@ -84,17 +84,7 @@ def ratio_grid(panels: Sequence[RatioPanel], columns: int = 3, tag: str = "") ->
     """
     if not panels:
         raise DataError("no variable was given for the distributions; pass one panel or more.")
-    across = min(columns, len(panels))
-    down = -(-len(panels) // across)
-    with drawing():
-        figure, pairs = panel_grid(down, across, 4.7 if across > 1 else 6.2, 4.3, tag)
-        for panel, (upper, lower) in zip(panels, pairs, strict=False):
-            _draw(panel, upper, lower)
-        for upper, lower in pairs[len(panels) :]:
-            upper.remove()
-            lower.remove()
-        add_legend(figure, pairs[0][0])
-    return figure
+    return ratio_panels(panels, _draw, columns, (4.7, 6.2), 4.3, tag)
 
 
 def _draw(panel: RatioPanel, upper: Axes, lower: Axes) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from castalia.plots.style import BAND, STRIP, new_figure, place
+from castalia.plots.style import BAND, STRIP, add_legend, drawing, new_figure, place
 
-__all__ = ["draw_band", "draw_ratio", "finish_ratio", "panel_grid"]
+__all__ = ["draw_band", "draw_ratio", "finish_ratio", "panel_grid", "ratio_panels"]
+
+P = TypeVar("P")
 
 _SPANS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
 
@@ -46,6 +49,36 @@ def panel_grid(
             lower.yaxis.label.set_fontsize(9.0)
             pairs.append((upper, lower))
     return figure, pairs
+
+
+def ratio_panels(
+    panels: Sequence[P],
+    draw: Callable[[P, Axes, Axes], None],
+    columns: int,
+    widths: tuple[float, float],
+    height: float,
+    tag: str,
+) -> Figure:
+    """Draw panels side by side, each on a pair of axes, with one legend.
+
+    Args:
+        panels: What to draw, row by row; at least one.
+        draw: Draws a panel on its upper and its ratio axis.
+        columns: Panels in a row, at least 1.
+        widths: Inches of a panel beside others, and of one alone in its row.
+        height: Inches of a panel.
+        tag: Words after the program's name.
+    """
+    across = min(columns, len(panels))
+    with drawing():
+        figure, pairs = panel_grid(-(-len(panels) // across), across, widths[across == 1], height, tag)
+        for panel, pair in zip(panels, pairs, strict=False):
+            draw(panel, *pair)
+        for upper, lower in pairs[len(panels) :]:
+            upper.remove()
+            lower.remove()
+        add_legend(figure, pairs[0][0])
+    return figure
 
 
 def draw_band(axes: Axes, edges: NDArray[np.float64], relative: NDArray[np.float64]) -> None:

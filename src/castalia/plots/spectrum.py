@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from castalia.errors import DataError
-from castalia.plots.ratio_axes import draw_band, draw_ratio, finish_ratio, panel_grid
-from castalia.plots.style import BAND, MARKERS, MODELS, TARGET, add_legend, axis_label, drawing
+from castalia.plots.ratio_axes import draw_band, draw_ratio, finish_ratio, ratio_panels
+from castalia.plots.style import BAND, MARKERS, MODELS, TARGET, axis_label
 
 __all__ = ["SpectrumPanel", "UnfoldedPoints", "spectrum_grid"]
 
@@ -70,16 +70,7 @@ def spectrum_grid(panels: Sequence[SpectrumPanel], columns: int = 3, tag: str = 
     """
     if not panels:
         raise DataError("no observable was given for the unfolded spectra; pass one panel or more.")
-    across = min(columns, len(panels))
-    with drawing():
-        figure, pairs = panel_grid(-(-len(panels) // across), across, 5.4 if across > 1 else 6.6, 4.6, tag)
-        for panel, (upper, lower) in zip(panels, pairs, strict=False):
-            _draw(panel, upper, lower)
-        for upper, lower in pairs[len(panels) :]:
-            upper.remove()
-            lower.remove()
-        add_legend(figure, pairs[0][0])
-    return figure
+    return ratio_panels(panels, _draw, columns, (5.4, 6.6), 4.6, tag)
 
 
 def _draw(panel: SpectrumPanel, upper: Axes, lower: Axes) -> None:

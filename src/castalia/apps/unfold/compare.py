@@ -11,7 +11,7 @@ from castalia import __version__
 from castalia.apps.unfold.compare_page import comparison_page, draw_comparison
 from castalia.apps.unfold.comparison import Comparison, Contender, comparison_metrics
 from castalia.apps.unfold.costs import cost_of
-from castalia.apps.unfold.judged_sample import CompareRequest, TestSample, draw_for, read_test_sample
+from castalia.apps.unfold.judged_sample import JudgeRequest, TestSample, draw_for, read_test_sample
 from castalia.apps.unfold.judging import control_draws, judge
 from castalia.apps.unfold.model import PosteriorModel, open_model
 from castalia.errors import ConfigError, DataError
@@ -20,12 +20,12 @@ from castalia.reports.document import write_report
 from castalia.runs.fitting import StepProgress
 from castalia.runs.report_folder import ReportFolder, refuse_report
 
-__all__ = ["CompareRequest", "compare", "compared", "contend", "open_comparable"]
+__all__ = ["JudgeRequest", "compare", "compared", "contend", "open_comparable"]
 
 _DRAWS_PER_SECOND, _START_SECONDS, _EVENTS_PER_SECOND = 4_000.0, 20.0, 800.0
 
 
-def compare(request: CompareRequest, progress: StepProgress | None = None) -> dict[str, Any]:
+def compare(request: JudgeRequest, progress: StepProgress | None = None) -> dict[str, Any]:
     """Judge several runs on the same events with the same draws and seeds, and write a report folder.
 
     Returns:
@@ -68,7 +68,7 @@ def compare(request: CompareRequest, progress: StepProgress | None = None) -> di
     }
 
 
-def open_comparable(request: CompareRequest) -> dict[str, PosteriorModel]:
+def open_comparable(request: JudgeRequest) -> dict[str, PosteriorModel]:
     """Open the runs of a comparison, by names that tell them apart.
 
     Raises:
@@ -173,7 +173,7 @@ def _list_columns(model: PosteriorModel) -> list[tuple[str, str, str]]:
     return [(owner, name, one.column) for owner, features in lists for name, one in features.items()]
 
 
-def _provenance(models: Mapping[str, PosteriorModel], request: CompareRequest, sample: TestSample) -> dict[str, Any]:
+def _provenance(models: Mapping[str, PosteriorModel], request: JudgeRequest, sample: TestSample) -> dict[str, Any]:
     return {
         "castalia": __version__,
         "command": "unfold compare",

@@ -8,7 +8,7 @@ from typing import Any
 
 from castalia import __version__
 from castalia.apps.unfold.figures import draw_figures
-from castalia.apps.unfold.judged_sample import EvaluateRequest, TestSample, draw_for, read_test_sample
+from castalia.apps.unfold.judged_sample import JudgeRequest, TestSample, draw_for, read_test_sample
 from castalia.apps.unfold.judging import control_draws, judge
 from castalia.apps.unfold.model import PosteriorModel, open_model
 from castalia.apps.unfold.page import page_of
@@ -18,7 +18,7 @@ from castalia.reports.document import write_report
 from castalia.runs.fitting import StepProgress
 from castalia.runs.report_folder import ReportFolder, refuse_report
 
-__all__ = ["EvaluateRequest", "evaluate"]
+__all__ = ["JudgeRequest", "evaluate"]
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _STEPS = ("reading", "drawing the truth", "judging the posterior", "judging the 
 _DRAWS_PER_SECOND, _START_SECONDS, _EVENTS_PER_SECOND = 4_000.0, 20.0, 400.0
 
 
-def evaluate(request: EvaluateRequest, progress: StepProgress | None = None) -> tuple[dict[str, Any], GateError | None]:
+def evaluate(request: JudgeRequest, progress: StepProgress | None = None) -> tuple[dict[str, Any], GateError | None]:
     """Judge a posterior beside the control, and write a report folder.
 
     Returns:
@@ -44,7 +44,8 @@ def evaluate(request: EvaluateRequest, progress: StepProgress | None = None) -> 
             progress(step, len(_STEPS), None, _STEPS[step])
 
     begin(0)
-    model = open_model(request.run)
+    (run,) = request.runs
+    model = open_model(run)
     refuse_report(request.output, request.overwrite)
     sample = read_test_sample([model], request)
     if request.dry_run:
@@ -80,14 +81,14 @@ def evaluate(request: EvaluateRequest, progress: StepProgress | None = None) -> 
     if not reasons:
         return summary, None
     more = f" (and {len(reasons) - 1} more reasons in the report)" if len(reasons) > 1 else ""
-    return summary, GateError(f"{request.run}: the quality gate failed: {reasons[0]}{more}")
+    return summary, GateError(f"{run}: the quality gate failed: {reasons[0]}{more}")
 
 
-def _provenance(model: PosteriorModel, request: EvaluateRequest, sample: TestSample) -> dict[str, Any]:
+def _provenance(model: PosteriorModel, request: JudgeRequest, sample: TestSample) -> dict[str, Any]:
     return {
         "castalia": __version__,
         "command": "unfold evaluate",
-        "run": str(request.run),
+        "run": str(request.runs[0]),
         "model": model.sha256,
         "estimator": type(model.estimator).__name__,
         "coordinates": model.coordinates.kind,

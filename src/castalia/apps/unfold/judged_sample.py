@@ -21,7 +21,7 @@ from castalia.rng import Stream
 from castalia.runs.seen import unseen
 from castalia.runs.unlearned import files_to_judge_on, load_unlearned
 
-__all__ = ["FEWEST_EVENTS", "CompareRequest", "EvaluateRequest", "TestSample", "draw_for", "read_test_sample"]
+__all__ = ["FEWEST_EVENTS", "JudgeRequest", "TestSample", "draw_for", "read_test_sample"]
 
 FEWEST_EVENTS = 2_000
 """Events that the joint test with its power and control needs."""
@@ -31,26 +31,8 @@ SCORED = 5_000
 
 
 @dataclass(frozen=True)
-class EvaluateRequest:
-    """What ``castalia unfold evaluate`` was asked for; see its ``--help`` for each field."""
-
-    run: Path
-    files: tuple[Path, ...]
-    output: Path
-    draws: int = 100
-    events: int = 50_000
-    seed: int = 1
-    rename: Mapping[str, str] = field(default_factory=dict)
-    tree: str | None = None
-    skip_bad: int = 0
-    skip_bad_files: bool = False
-    overwrite: bool = False
-    dry_run: bool = False
-
-
-@dataclass(frozen=True)
-class CompareRequest:
-    """What ``castalia unfold compare`` was asked for; see its ``--help`` for each field."""
+class JudgeRequest:
+    """What ``castalia unfold evaluate`` (of one run) or ``compare`` (of several) was asked for; see ``--help``."""
 
     runs: tuple[Path, ...]
     files: tuple[Path, ...]
@@ -84,7 +66,7 @@ class TestSample:
 
 
 def read_test_sample(
-    models: Sequence[PosteriorModel], request: EvaluateRequest | CompareRequest, *, fewest: int = FEWEST_EVENTS
+    models: Sequence[PosteriorModel], request: JudgeRequest, *, fewest: int = FEWEST_EVENTS
 ) -> TestSample:
     """Read the events that runs are judged on: selected ones with a truth, of which none of the runs learned.
 
