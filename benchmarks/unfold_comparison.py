@@ -40,7 +40,7 @@ from record import Goal, add_row, load_rows, write_result
 from unfold_comparison_measures import DEFAULT, goals_of, row_of, table_of
 from unfold_comparison_plan import AS_PUBLISHED, CONTINUOUS, FULL_PLAN, PUBLISHED, QUICK_PLAN, TRIALS, Plan
 from unfold_comparison_prior import reweighted_prior
-from unfold_data import FULL, QUICK, samples_folder
+from unfold_data import FULL, QUICK, samples_folder, training_files
 from unfold_run import SOURCES, trained_run
 
 Table = Literal["paper", "tuned"]
@@ -127,7 +127,7 @@ class Bench:
         """Judge the truth of training events, reweighted to the judged ones as if these were data."""
         model = open_model(self.tuned_run(DEFAULT, self.plan.seeds[0], rows))
         sample = self.sample(model)
-        learned = load_arrays([self.samples / "train.parquet"], model.features, "train").arrays.reconstructed
+        learned = load_arrays(training_files(self.samples), model.features, "train").arrays.reconstructed
         prior = reweighted_prior(sample, learned.take(np.arange(len(learned.row)) < self.plan.prior_events))
         draws = control_draws(sample.events, prior, self.plan.draws)
         return row_of(sample.events, judge(sample.events, draws, with_power=False))
@@ -279,8 +279,9 @@ def bench_of(data: Path | None, quick: bool, workers: int) -> Bench:
         workers: Processes that make samples.
     """
     plan, samples = (QUICK_PLAN if quick else FULL_PLAN), samples_folder(data, quick)
-    needed = {"train", "test", *plan.judged}  # the test sample is named in every configuration
-    make_samples([one for one in (QUICK if quick else FULL) if one.name in needed], samples, workers)
+    needed = {"test", *plan.judged}  # the test sample is named in every configuration
+    every = QUICK if quick else FULL
+    make_samples([one for one in every if one.name.startswith("train") or one.name in needed], samples, workers)
     return Bench(plan, samples)
 
 

@@ -25,7 +25,7 @@ from castalia.runs.folder import RunFolder
 from castalia.runs.unlearned import files_to_judge_on, load_unlearned
 from collider_samples import make_samples
 from record import ROOT
-from unfold_data import FULL, QUICK, samples_folder
+from unfold_data import FULL, QUICK, samples_folder, training_files
 
 __all__ = [
     "SMALL",
@@ -149,7 +149,7 @@ def configuration(
     """Write the TOML text of a training on the samples of ``unfold_data``: the example, with another model.
 
     Args:
-        samples: Their folder; ``train.parquet`` is learned from, and ``test.parquet`` is kept for the test.
+        samples: Their folder; its ``training_files`` are learned from, and ``test.parquet`` is kept for the test.
         preset: What is trained.
         coordinates: What it learns; the paper's numbers are relative to no lepton.
         options: Options of the estimator, over those of the preset.
@@ -157,7 +157,7 @@ def configuration(
         seed: Seed of the training.
     """
     content = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
-    files = {"files": [str(samples / "train.parquet")], "test_files": [str(samples / "test.parquet")]}
+    files = {"files": [*map(str, training_files(samples))], "test_files": [str(samples / "test.parquet")]}
     content["data"] = {**content["data"], **files}
     content["truth"]["coordinates"] = coordinates
     if coordinates == "cartesian":  # as published, relative to nothing

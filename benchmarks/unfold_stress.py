@@ -29,6 +29,7 @@ from castalia.physics.four_vectors import from_cartesian, to_cartesian
 from castalia.physics.semileptonic import assign_jets, neutrino_momentum
 from castalia.rng import Stream
 from castalia.runs.kept import load_kept, save_kept
+from unfold_data import training_files
 from unfold_run import draw_numbers, read_unlearned
 
 __all__ = [
@@ -141,9 +142,9 @@ def seen_decay(arrays: FeatureArrays) -> SeenDecay:
     return SeenDecay(lepton, missing, lepton + neutrino_momentum(lepton, missing) + b_lep, b_had + first + second)
 
 
-def learned_pairs(model: PosteriorModel, path: Path) -> PairEvents:
-    """Return the selected events of the file that the model was trained on, without draws."""
-    arrays = load_arrays([path], model.features).arrays.reconstructed
+def learned_pairs(model: PosteriorModel, samples: Path) -> PairEvents:
+    """Return the selected events of the files in a folder that models are trained on, without draws."""
+    arrays = load_arrays(training_files(samples), model.features).arrays.reconstructed
     return PairEvents(_true_pairs(model, arrays), _seen_pairs(arrays), np.empty((len(arrays.row), 0, len(PAIR))))
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from castalia.errors import DataError
 from collider_samples import Sample, make_samples
-from unfold_data import FULL, QUICK, samples_folder
+from unfold_data import FULL, QUICK, samples_folder, training_files
 
-SELECTED = 0.137 * 0.996  # of top-quark pairs, as generated, with a complete truth
+SELECTED = 0.1297  # of a million top-quark pairs, with a complete truth
 
 
 def test_no_two_samples_share_events():
@@ -17,9 +17,9 @@ def test_no_two_samples_share_events():
     assert {sample.name for sample in FULL} == {sample.name for sample in QUICK}
 
 
-def test_enough_is_selected():
+def test_enough_is_selected(tmp_path):
     events = {sample.name: SELECTED * sample.events for sample in FULL}
-    assert 0.9 * events["train"] > 300_000  # a tenth is for validation and test
+    assert sum(events[path.stem] for path in training_files(tmp_path)) > 300_000
     assert min(events["test"], events["data"]) > 50_000
     assert next(sample for sample in FULL if sample.name == "a14").tune == "a14"
 

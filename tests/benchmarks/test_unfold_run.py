@@ -51,7 +51,7 @@ def test_the_configuration_is_the_example_with_another_model(tmp_path):
         tmp_path, "vld", coordinates="cartesian", options={"marginals": "standardise"}, training={"epochs": 2}, seed=5
     )
     config = parse_config(text, tmp_path / "c.toml", tmp_path)
-    assert config.data.files == (str(tmp_path / "train.parquet"),)
+    assert config.data.files == tuple(str(tmp_path / f"train_{i}.parquet") for i in (1, 2, 3))
     assert config.data.test_files == (str(tmp_path / "test.parquet"),)
     assert config.data.selection == "semileptonic"
     assert (config.model.preset, config.model.options) == ("vld", {"marginals": "standardise"})
