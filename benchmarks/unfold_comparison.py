@@ -85,7 +85,7 @@ class Bench:
             self.samples,
             coordinates="cartesian" if table == "paper" else "decay_tree",
             options={**self.plan.options, **given},
-            training={**self.plan.training, **rate, "epochs": shared},
+            training={**rate, "epochs": shared},
             seed=seed,
         )
 

@@ -55,6 +55,6 @@ def test_the_configuration_is_the_example_with_another_model(tmp_path):
     assert config.data.test_files == (str(tmp_path / "test.parquet"),)
     assert config.data.selection == "semileptonic"
     assert (config.model.preset, config.model.options) == ("vld", {"marginals": "standardise"})
-    assert (config.training.epochs, config.training.seed, config.training.batch_size) == (2, 5, 512)
+    assert (config.training.epochs, config.training.seed, config.training.batch_size) == (2, 5, 128)
     assert config.truth.coordinates == "cartesian"
     assert len(config.truth.tree().numbers) == 55

@@ -56,8 +56,9 @@ TRAINING_OF_PRESET: dict[str, dict[str, Any]] = {
     # A mixture of two normals that moves with two parameters, 100k events: 15 epochs of the default leave a KL of 0.017
     # nat per event, of these steps 0.008, and 30 epochs of them 0.007; with relu instead of silu these leave 0.012.
     "scan": {**TRAINING_OTHERWISE, "epochs": 20, "batch_size": 1024, "learning_rate": 1e-2},
-    # Attention makes a step expensive, and half as large a one is nearly as good.
-    **{name: {**TRAINING_OTHERWISE, "batch_size": 512} for name in EVENT_PRESETS},
+    # Many small steps: six epochs of 104,000 events leave flow matching a loss of 18.5 nat, 18.9 with batches of 256
+    # and 19.9 with 512, in the same time of a processor core.
+    **{name: {**TRAINING_OTHERWISE, "batch_size": 128} for name in EVENT_PRESETS},
 }
 
 
