@@ -4,8 +4,8 @@ Top-quark pairs of which one in eight is selected: 300,000 to learn from, 50,000
 data. The stress samples have another truth (Z' bosons) or another shower (the A14 tune). Truth is written at parton and
 particle level, for events that fail the selection as well. The full ones take about an hour and a half of two cores.
 
-The first two to learn from have the recipes of ``ttbar_train`` and ``ttbar_pool`` of ``scan_heavy_higgs_data.py``: who has
-those may link them here, with their sidecars, and save an hour.
+The first two to learn from have the recipes of ``ttbar_train`` and ``ttbar_pool`` of ``scan_heavy_higgs_data.py``: who
+has those may link them here, with their sidecars, and save an hour.
 """
 
 from __future__ import annotations
