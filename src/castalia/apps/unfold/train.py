@@ -14,7 +14,7 @@ from castalia import __version__
 from castalia.apps.unfold.config import UnfoldConfig, parse_config
 from castalia.apps.unfold.coordinates import TruthCoordinates, leaves_of_columns
 from castalia.apps.unfold.frame import Frame
-from castalia.apps.unfold.ranges import summary_names, summary_of_events
+from castalia.runs.ranges import summary_names, summary_of_events
 from castalia.data.loading import LoadedArrays, content_keys
 from castalia.data.schema import Schema
 from castalia.errors import DataError
