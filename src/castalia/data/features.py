@@ -80,7 +80,7 @@ class Features:
             raise ConfigError(f"[objects] order_by = '{self.objects.order_by}' is a target; order by a known column.")
         if self.typed is not None and targets & {*self.typed.columns, *self.typed.ancestry_columns}:
             raise ConfigError(
-                f"a column of {modelled} is also one of [objects] or [relations]; remove it in one of them."
+                f"a column of {modelled} is also one of [objects] or [relations]; keep it in one of them."
             )
         for name in sorted(targets & {*self.passed_columns, *self._references()}):
             raise ConfigError(f"column '{name}' is a target and also an identifier, weight or reference; keep one.")

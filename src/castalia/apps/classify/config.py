@@ -1,4 +1,4 @@
-"""The TOML files of ``castalia classify``: training and pre-training, from a file on disk to a resolved configuration."""
+"""The TOML files of ``castalia classify``, for training and for pre-training, as resolved configurations."""
 
 from __future__ import annotations
 

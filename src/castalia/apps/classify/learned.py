@@ -28,7 +28,7 @@ from castalia.runs.opening import open_run, refuse_place
 from castalia.runs.ranges import seen_ranges
 from castalia.training.config import TrainingConfig
 
-__all__ = ["Prepared", "TrainRequest", "fit_run", "check_types", "counts_of", "model_task", "schema_of"]
+__all__ = ["Prepared", "TrainRequest", "check_types", "counts_of", "fit_run", "model_task", "schema_of"]
 
 
 @dataclass(frozen=True)
@@ -181,8 +181,8 @@ def check_types(types: Sequence[str], loaded: LoadedArrays) -> None:
     for number, name in enumerate(types):
         if number not in kinds:
             raise DataError(
-                f"{', '.join(loaded.hashes)}: no training event has an object of type '{name}'; correct [objects.{name}]"
-                ", or take it away."
+                f"{', '.join(loaded.hashes)}: no training event has an object of type '{name}'; correct "
+                f"[objects.{name}], or take it away."
             )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from castalia.apps.classify.config import ClassifyConfig, parse_config
 from castalia.apps.classify.events import balanced, event_batch, given_objects, labelled, object_keys
+from castalia.apps.classify.pretrain import APPLICATION as PRETRAINING
 from castalia.apps.classify.train import APPLICATION, CLASSIFIER
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.features import Features
@@ -38,7 +39,7 @@ class LabelledEvents:
     """Events of known classes that a run did not learn from.
 
     Attributes:
-        batch: The events: ``target.flat[:, 0]`` is the number of the class, and every class has the same sum of weights.
+        batch: The events; ``target.flat[:, 0]`` is the number of the class; all have the same sum of weights.
         counts: Events read, left out and kept, by what happened to them; ``outside_training_range`` are kept.
         checksums: SHA-256 by file.
         skipped: Why files were left out, by their names.
@@ -87,10 +88,8 @@ class ClassifierRun:
         """
         folder = RunFolder.open(run)
         made = folder.record.application
-        if made == f"{APPLICATION} pretrain":
-            raise ModelError(
-                f"{run}: knows no classes yet; fine-tune it with `castalia classify train … --from {run}`."
-            )
+        if made == PRETRAINING:
+            raise ModelError(f"{run}: knows no classes yet; train one with `castalia classify train … --from {run}`.")
         if made != APPLICATION:
             raise ModelError(f"{run}: is a run of {made!r}; give one written by `castalia classify train`.")
         if not (folder.models / CLASSIFIER).is_dir():

@@ -184,12 +184,21 @@ def _features(run: ClassifierRun, request: PredictRequest) -> Features:
     """Return how the files become arrays; measured events need no weight."""
     features, weight = run.features, run.config.data.weight
     check_rename(request.rename, (*features.columns_to_sample, *_flags(features)))
-    if weight is None or weight in request.rename:
+    if weight is None or _has_column(request, weight, request.tree or features.data.tree):
         return features
-    with open_reader(request.files[0], request.tree or features.data.tree) as reader:
-        if weight in reader.columns():
-            return features
     return replace(features, data=features.data.model_copy(update={"weight": None}))
+
+
+def _has_column(request: PredictRequest, name: str, tree: str | None) -> bool:
+    """Tell whether the first file that can be opened has a column, by any name."""
+    for path in request.files:
+        try:
+            with open_reader(path, tree) as reader:
+                return request.rename.get(name, name) in reader.columns()
+        except DataError:
+            if not request.skip_bad_files:
+                raise
+    return True  # no file can be opened, which is refused where the work is planned
 
 
 def _flags(features: Features) -> tuple[str, ...]:
