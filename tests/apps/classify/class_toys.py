@@ -88,6 +88,7 @@ def config(
     training: str = TRAINING,
 ) -> Path:
     path = folder / "classify.toml"
-    path.write_text("".join((classes if classes.startswith("label") else "", data,
-                             "" if classes.startswith("label") else classes, objects, further, model, training)))  # fmt: skip
+    # A label is a key of the whole file, so that it comes before all sections.
+    sections = (classes, data) if classes.startswith("label") else (data, classes)
+    path.write_text("".join((*sections, objects, further, model, training)))
     return path

@@ -16,6 +16,7 @@ from castalia.errors import ConfigError, DataError
 
 SHORT = TRAINING.replace("epochs = 4", "epochs = 1")
 RELATIONS = '[relations]\nsame_w = "from_w"\nsame_top = "from_top"\n'
+BOTH = '[data]\nfiles = ["both.parquet"]\n'
 BY_LABEL = 'label = "process"\n[classes]\nlight = 3\nheavy = 7\n'
 
 
@@ -46,9 +47,10 @@ def test_labels_by_file_and_by_column_are_the_same(samples):
     np.testing.assert_array_equal(by_file.arrays.objects["objects"].values, by_column.arrays.objects["objects"].values)
     assert [by_file.locate(row)[1] for row in (0, 299, 300, 399)] == [0, 299, 0, 99]
     assert by_file.locate(300)[0].endswith("heavy.parquet")
-    # Negative control: the classes in another order.
-    _, other = loaded(samples, classes=CLASSES.replace("light", "x").replace("heavy", "light").replace("x", "heavy"))
-    assert other.arrays.target[:, 0].tolist() == [0.0] * 300 + [1.0] * 100
+    # Negative control: the classes in the other order.
+    turned = "".join(reversed(CLASSES.splitlines(keepends=True)[1:]))
+    _, other = loaded(samples, classes=f"[classes]\n{turned}")
+    assert other.arrays.target[:, 0].tolist() == [0.0] * 100 + [1.0] * 300
     assert len(set(object_keys(by_file.arrays))) == 400
 
 
@@ -74,8 +76,7 @@ def test_a_batch_has_labels_mass_and_ancestors(samples):
 
 def test_relations_and_mass_are_wanted_for_training_only(samples, tmp_path):
     further = RELATIONS + '[decorrelation]\ncolumn = "m_bb"\n[condition]\nmet = { column = "met_pt", unit = "GeV" }\n'
-    model = MODEL + "options = { relations = 2 }\n"
-    path = config(samples, further=further, model=model, training=SHORT)
+    path = config(samples, further=further, training=SHORT)
     here("classify", "train", path, "-o", tmp_path / "run").good()
     run = ClassifierRun.open(tmp_path / "run")
     assert run.events().batch.target.objects["ancestry"].values.shape[2] == 2
@@ -108,14 +109,14 @@ def test_a_selection_holds_everywhere(samples, tmp_path):
         ({"classes": CLASSES.replace("heavy.parquet", "none*.parquet")}, 3, "correct 'heavy' in [classes]"),
         ({"classes": CLASSES.replace("heavy.parquet", "empty.parquet")}, 3, "empty.parquet"),
         ({"classes": CLASSES.replace("heavy.parquet", "light.parquet")}, 3, "of class 'heavy' and, as"),
-        ({"classes": '[classes]\nlight = ["light.parquet"]\nheavy = 7\n'}, 2, "name the column of these numbers as label"),
+        ({"classes": '[classes]\nlight = ["light.parquet"]\nheavy = 7\n'}, 2, "the column of these numbers"),
         ({"classes": '[classes]\n"a b" = ["light.parquet"]\nheavy = ["heavy.parquet"]\n'}, 2, "letters, digits"),
         ({"classes": BY_LABEL}, 2, "name these files"),
-        ({"classes": BY_LABEL.replace("= 7", "= 3"), "data": '[data]\nfiles = ["both.parquet"]\n'}, 2, "same number"),
-        ({"classes": BY_LABEL.replace("= 7", "= 8"), "data": '[data]\nfiles = ["both.parquet"]\n'}, 3, "no class of"),
-        ({"classes": BY_LABEL + "third = 9\n", "data": '[data]\nfiles = ["both.parquet"]\n'}, 3, "is of class 'third'"),
-        ({"classes": BY_LABEL.replace('"process"', '"kind"'), "data": '[data]\nfiles = ["both.parquet"]\n'}, 3, "'kind'"),
-        ({"data": '[data]\nfiles = ["both.parquet"]\n'}, 2, "both name files"),
+        ({"classes": BY_LABEL.replace("= 7", "= 3"), "data": BOTH}, 2, "same number"),
+        ({"classes": BY_LABEL.replace("= 7", "= 8"), "data": BOTH}, 3, "no class of"),
+        ({"classes": BY_LABEL + "third = 9\n", "data": BOTH}, 3, "is of class 'third'"),
+        ({"classes": BY_LABEL.replace('"process"', '"kind"'), "data": BOTH}, 3, "'kind'"),
+        ({"data": BOTH}, 2, "both name files"),
         ({"data": '[data]\nselection = "none"\n'}, 3, "class 'light': "),
         ({"data": '[data]\nweight = "zero"\n'}, 3, "all 273 training events of class 'light' have weight zero"),
         ({"data": '[data]\nweight = "negative"\n'}, 2, "negative weights"),
@@ -126,6 +127,7 @@ def test_a_selection_holds_everywhere(samples, tmp_path):
         ({"model": '[model]\nestimator = "toy-pretraining"\n'}, 2, "is no classifier"),
         ({"model": '[model]\npreset = "compact"\n'}, 2, "takes no lists"),
         ({"training": SHORT + "positive_reweighting = true\n"}, 2, "knows no objects"),
+        ({"model": MODEL + "options = { relations = 2 }\n"}, 2, "declares 0, but"),
         ({"further": "[relation]\n"}, 2, "did you mean 'relations'"),
     ],
 )  # fmt: skip

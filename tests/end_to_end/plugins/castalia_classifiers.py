@@ -84,9 +84,7 @@ class ToyClassifier(Toy, Classifier):
 
     def adopt(self, pretrained):
         if not isinstance(pretrained, ToyPretraining) or pretrained.config.width != self.config.width:
-            raise ConfigError(
-                f"The backbone is {pretrained.config.width} wide, not {self.config.width}; widen it."
-            )
+            raise ConfigError(f"The backbone is {pretrained.config.width} wide, not {self.config.width}; widen it.")
         self.backbone.load_state_dict(pretrained.backbone.state_dict())
 
 

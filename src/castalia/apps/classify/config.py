@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,6 +13,7 @@ from castalia.data.layout import Layout, Variable
 from castalia.data.strict import StrictModel
 from castalia.data.typed_objects import TypedObject, TypedObjects
 from castalia.errors import ConfigError
+from castalia.estimators.registry import estimator_class
 from castalia.runs.configuration import FILE_LISTS, ModelConfig, absolute_files, parse_toml
 from castalia.training.config import TrainingConfig
 
@@ -162,6 +163,23 @@ class ClassifyConfig(StrictModel):
             )
             for name, names in files.items()
         }
+
+    def estimator(self) -> ModelConfig:
+        """Return the section ``[model]`` with the number of relations, for an estimator that asks for it.
+
+        Raises:
+            ConfigError: If the preset or estimator is not known, or the number is given and is another.
+        """
+        name, options = self.model.resolve()
+        known: Any = estimator_class(name)
+        if "relations" not in known.Config.model_fields:
+            return self.model
+        given, declared = options.get("relations", len(self.relations)), len(self.relations)
+        if given != declared:
+            raise ConfigError(
+                f"[relations] declares {declared}, but [model] options say relations = {given}; take it away."
+            )
+        return self.model.model_copy(update={"options": {**self.model.options, "relations": declared}})
 
     @property
     def layout(self) -> Layout:

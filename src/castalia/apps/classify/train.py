@@ -26,7 +26,7 @@ from castalia.data.loading import LoadedArrays
 from castalia.errors import ConfigError, DataError, ModelError
 from castalia.estimators.base import Classifier, Estimator
 from castalia.estimators.registry import build
-from castalia.runs.configuration import load_config
+from castalia.runs.configuration import ModelConfig, load_config
 from castalia.runs.fitting import ModelTask, StepProgress, member_tasks
 from castalia.runs.inputs import Inputs, open_inputs
 
@@ -71,7 +71,8 @@ def _prepare(config: ClassifyConfig, backbone: Backbone | None, request: TrainRe
     samples = _open_samples(config, request.skip_bad_files)
     training, validation = (_load(config, samples, split, request.skip_bad) for split in ("train", "validation"))
     check_types(tuple(config.objects), training)
-    name, options = config.model.resolve()
+    model = config.estimator()
+    name, options = model.resolve()
     estimator = build(name, options, config.layout, config.training.seed)
     if not isinstance(estimator, Classifier):
         raise ConfigError(f"The estimator '{name}' is no classifier; take the preset 'classify'.")
@@ -90,8 +91,8 @@ def _prepare(config: ClassifyConfig, backbone: Backbone | None, request: TrainRe
     return Prepared(
         application=APPLICATION,
         nominal=nominal,
-        tasks=_tasks(nominal, config, backbone),
-        models=config.model.members,
+        tasks=_tasks(nominal, model, backbone, config),
+        models=model.members,
         inputs=tuple(samples.values()),
         schema=schema_of(config.features(), training),
         checksums=checksums,
@@ -120,8 +121,10 @@ def _load(
     return balanced(labelled(loaded, config), config, "training" if split == "train" else split)
 
 
-def _tasks(nominal: ModelTask, config: ClassifyConfig, backbone: Backbone | None) -> Iterator[ModelTask]:
-    for task in member_tasks(nominal, config.model):
+def _tasks(
+    nominal: ModelTask, model: ModelConfig, backbone: Backbone | None, config: ClassifyConfig
+) -> Iterator[ModelTask]:
+    for task in member_tasks(nominal, model):
         if backbone is not None and task is not nominal:
             _adopt(task.estimator, backbone, config)
         yield task
