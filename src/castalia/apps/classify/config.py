@@ -167,7 +167,7 @@ class ClassifyConfig(StrictModel):
     def estimator(self) -> ModelConfig:
         """Return the section ``[model]`` with what an estimator that tells relations must know of them.
 
-        That is their number, and the pairs of types that have none by definition: those with an object of columns, which
+        That is their number, and the pairs of types that have none by definition: an object given by columns
         has no ancestors.
 
         Raises:
