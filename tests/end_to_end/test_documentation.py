@@ -21,9 +21,12 @@ from castalia.processes.hard import COLLIDER_PROCESSES
 from castalia.rng import Stream
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = [line for line in SHOWN if not any(is_of(application, line) for application in ("scan", "unfold"))]
-# In test_documentation_scan.py and test_documentation_unfold.py.
-OTHERS = {n for n, text in CONFIGS.items() if "[parameters" in text or "[truth" in text or "[observables" in text}
+COMMANDS = [
+    line for line in SHOWN if not any(is_of(application, line) for application in ("scan", "unfold", "classify"))
+]
+# In test_documentation_scan.py, test_documentation_unfold.py and test_documentation_classify.py.
+OF_OTHERS = ("[parameters", "[truth", "[observables", "[objects.")
+OTHERS = {name for name, text in CONFIGS.items() if any(section in text for section in OF_OTHERS)}
 WHOLE = {name: text for name, text in CONFIGS.items() if "[data]" in text and "[target]" in text}
 
 
@@ -53,11 +56,19 @@ def test_the_documentation_was_found():
         *(f"generate {process.name}" for process in COLLIDER_PROCESSES),
         "simulate train", "simulate sample", "simulate evaluate", "scan train", "scan fit", "scan coverage",
         "unfold train", "unfold sample", "unfold evaluate", "unfold compare", "unfold measure",
+        "classify pretrain", "classify train", "classify predict",
     }  # fmt: skip
     assert all(HELP.values()), "each command's help has an example"
     assert len(SHOWN) >= 12
     assert {"diphoton.toml", "demo"} < set(WHOLE)
-    assert {"scan.toml", "demo scan", "unfold.toml", "unfold_measurement.toml", "demo unfold"} <= OTHERS
+    assert {
+        "scan.toml",
+        "demo scan",
+        "unfold.toml",
+        "unfold_measurement.toml",
+        "demo unfold",
+        "classify.toml",
+    } <= OTHERS
     assert any(name.startswith("README.md") for name in WHOLE)
     assert any(name.startswith("quickstart.md") for name in WHOLE)
 

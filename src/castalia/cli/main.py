@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from castalia import __version__
-from castalia.cli import demo, export, generate, inspect, report, scan, simulate, unfold
+from castalia.cli import classify, demo, export, generate, inspect, report, scan, simulate, unfold
 from castalia.cli.console import error_console, print_error
 from castalia.errors import CastaliaError, MachineError, StoppedError
 
@@ -33,6 +33,7 @@ app.add_typer(generate.app, name="generate")
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(unfold.app, name="unfold")
 app.add_typer(scan.app, name="scan")
+app.add_typer(classify.app, name="classify")
 app.command("inspect")(inspect.inspect)
 app.command("export")(export.export)
 app.command("report")(report.report)

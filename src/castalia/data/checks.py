@@ -166,6 +166,8 @@ def _unmet(values: NDArray[Any], need: Need) -> NDArray[np.bool_]:
     match need.value:
         case "above 0":
             return np.asarray(values <= 0)
+        case "at least 0":
+            return np.asarray(values < 0)
         case "other than 0":
             return np.asarray(values == 0)
         case "0 or 1":

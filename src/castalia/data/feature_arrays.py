@@ -90,6 +90,24 @@ class FeatureArrays:
         return self if self.found is None else self.take(self.found)
 
     @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """Put events one below the other; ``row`` stays as it is, lists are padded to the longest of all."""
+        targets = [part.target for part in parts if part.target is not None]
+        found = [part.found for part in parts if part.found is not None]
+        return cls(
+            condition=np.concatenate([part.condition for part in parts]),
+            target=np.concatenate(targets) if targets else None,
+            reference=np.concatenate([part.reference for part in parts]),
+            weight=np.concatenate([part.weight for part in parts]),
+            row=np.concatenate([part.row for part in parts]),
+            incomplete=sum(part.incomplete for part in parts),
+            found=np.concatenate(found) if found else None,
+            objects={
+                name: ObjectArrays.concatenate([part.objects[name] for part in parts]) for name in parts[0].objects
+            },
+        )
+
+    @classmethod
     def of_found_and_lost(cls, found: Self, lost: Self, mask: NDArray[np.bool_]) -> Self:
         """Put the rows of reconstructed and of lost events back into the order of their table.
 

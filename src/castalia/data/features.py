@@ -25,6 +25,7 @@ from castalia.data.readers import StoredColumn
 from castalia.data.schema import ColumnSpec, Schema, Shape
 from castalia.data.splits import identifier_columns
 from castalia.data.table import Table
+from castalia.data.typed_objects import OBJECTS, TypedObjects
 from castalia.errors import ConfigError, DataError
 from castalia.physics.angles import wrap_phi
 
@@ -44,6 +45,7 @@ class Features:
         efficiency: Which events were reconstructed, or ``None`` where all are taken as such.
         sections: What the user's file calls the sections of ``condition`` and ``target``, to name in errors.
         lists: Lists of objects in the condition, however long: features by name, by the list's name.
+        typed: Objects of several types in one list of the condition; the target may then be empty.
 
     Raises:
         ConfigError: If the declarations contradict each other.
@@ -56,10 +58,11 @@ class Features:
     efficiency: EfficiencyConfig | None = None
     sections: tuple[str, str] = ("[condition]", "[target]")
     lists: Mapping[str, Mapping[str, ConditionVariable]] = field(default_factory=dict)
+    typed: TypedObjects | None = None
 
     def __post_init__(self) -> None:
         given, modelled = self.sections
-        if not self.target:
+        if not self.target and self.typed is None:
             raise ConfigError(f"{modelled} is empty; declare at least one variable to be modelled.")
         targets = {variable.column for variable in self.target.values()}
         if len(targets) < len(self.target):
@@ -75,6 +78,10 @@ class Features:
             raise ConfigError("lists in the condition belong to whole events; take the section [objects] away.")
         if self.objects is not None and self.objects.order_by in targets:
             raise ConfigError(f"[objects] order_by = '{self.objects.order_by}' is a target; order by a known column.")
+        if self.typed is not None and targets & {*self.typed.columns, *self.typed.ancestry_columns}:
+            raise ConfigError(
+                f"a column of {modelled} is also one of [objects] or [relations]; keep it in one of them."
+            )
         for name in sorted(targets & {*self.passed_columns, *self._references()}):
             raise ConfigError(f"column '{name}' is a target and also an identifier, weight or reference; keep one.")
         if self.efficiency is not None:
@@ -115,6 +122,7 @@ class Features:
             for name, t in self.target.items()
         ]
         lists = {name: list_variables(variables) for name, variables in self.lists.items()}
+        lists |= {} if self.typed is None else {OBJECTS: self.typed.variables}
         return Layout(tuple(condition), tuple(target), lists)
 
     @property
@@ -129,14 +137,17 @@ class Features:
         order = (self.objects.order_by,) if self.objects is not None and self.objects.order_by else ()
         given = (c.column for c in (*self.condition.values(), *self._listed()))
         references = (t.reference for t in self.target.values() if t.reference is not None)
-        return tuple(dict.fromkeys((*self.passed_columns, *given, *order, *references)))
+        typed = () if self.typed is None else self.typed.columns
+        return tuple(dict.fromkeys((*self.passed_columns, *given, *typed, *order, *references)))
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns needed to train: those to sample, the targets', and those that say which events to learn from."""
         flags = (self.data.selection, None if self.efficiency is None else self.efficiency.column)
         targets = (t.column for t in self.target.values())
-        return tuple(dict.fromkeys((*self.columns_to_sample, *targets, *(flag for flag in flags if flag is not None))))
+        ancestry = () if self.typed is None else self.typed.ancestry_columns
+        named = (flag for flag in flags if flag is not None)
+        return tuple(dict.fromkeys((*self.columns_to_sample, *targets, *ancestry, *named)))
 
     def readable(self, columns: tuple[str, ...], available: Mapping[str, StoredColumn], where: str) -> tuple[str, ...]:
         """Return ``columns`` less the identifiers where a file has none of them.
@@ -215,16 +226,15 @@ class Features:
             for c in self.condition.values()
             for values in self._values(table, c.column, self._per_object(c), order)
         ]
-        reference = self._by_object(
-            [
-                [np.zeros(len(row))] * len(self._indices())
-                if t.reference is None
-                else self._values(table, t.reference, order is not None, order)
-                for t in self.target.values()
-            ]
-        )
+        references = [
+            [np.zeros(len(row))] * len(self._indices())
+            if t.reference is None
+            else self._values(table, t.reference, order is not None, order)
+            for t in self.target.values()
+        ]
+        reference = self._by_object(references) if references else np.empty((len(row), 0))
         target = None
-        if all(name in table for name in names):
+        if names and all(name in table for name in names):
             found = self._by_object([self._values(table, name, order is not None, order) for name in names])
             target = self._relative(found, reference)
         weight = np.ones(len(row))
@@ -237,7 +247,10 @@ class Features:
             weight=weight,
             row=row,
             incomplete=0 if order is None else order.incomplete,
-            objects={name: list_arrays(table, variables) for name, variables in self.lists.items()},
+            objects={
+                **{name: list_arrays(table, variables) for name, variables in self.lists.items()},
+                **({} if self.typed is None else self.typed.arrays(table)),
+            },
         )
 
     def reconstructed(self, reference: Floats, target: Floats) -> Floats:
@@ -363,6 +376,7 @@ class Features:
                 *condition_specs((*self.condition.values(), *self._listed())),
                 *((ColumnSpec(name=order),) if order else ()),
                 *target_specs(self.target.values()),
+                *(() if self.typed is None else self.typed.specs()),
                 *flag_specs(self.data, self.efficiency),
             )
         )

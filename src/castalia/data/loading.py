@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from castalia.data.checks import BadRowPolicy, BadRows, check_table, check_targets
 from castalia.data.copies import content_keys, distinct_contents, distinct_files, overlap
-from castalia.data.feature_arrays import ObjectArrays
 from castalia.data.feature_config import DataConfig
 from castalia.data.features import FeatureArrays, Features
 from castalia.data.readers import open_reader
@@ -53,6 +52,10 @@ class LoadedArrays:
     counts: dict[str, int]
     hashes: dict[str, str]
     first_rows: tuple[int, ...]
+
+    def take(self, rows: NDArray[np.bool_]) -> LoadedArrays:
+        """Return the rows where the mask ``rows`` is true; what was counted stays."""
+        return replace(self, arrays=self.arrays.take(rows), keys=self.keys[rows])
 
     def locate(self, row: int) -> tuple[str, int]:
         """Return the file, and the row in it, of an event's number ``arrays.row``."""
@@ -235,22 +238,7 @@ class _Loader:
                 f"{names}: none of the {self.read} events{what} can be used; give more events, "
                 "or other identifiers in [data] if those there are the same for every event."
             )
-        parts = self._parts
-        targets = [part.target for part in parts if part.target is not None]
-        arrays = FeatureArrays(
-            condition=np.concatenate([part.condition for part in parts]),
-            target=np.concatenate(targets) if targets else None,
-            reference=np.concatenate([part.reference for part in parts]),
-            weight=np.concatenate([part.weight for part in parts]),
-            row=np.concatenate([part.row for part in parts]),
-            incomplete=sum(part.incomplete for part in parts),
-            found=None
-            if self._features.efficiency is None
-            else np.concatenate([part.found for part in parts if part.found is not None]),
-            objects={
-                name: ObjectArrays.concatenate([part.objects[name] for part in parts]) for name in parts[0].objects
-            },
-        )
+        arrays = FeatureArrays.concatenate(self._parts)
         counts = {
             "read": self.read,
             "selected": self._selected,

@@ -30,7 +30,7 @@ class Need(StrictModel):
         why: The declaration that asks for it, for messages.
     """
 
-    value: Literal["above 0", "other than 0", "0 or 1"]
+    value: Literal["above 0", "at least 0", "other than 0", "0 or 1"]
     why: str
 
 

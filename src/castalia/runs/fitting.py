@@ -47,6 +47,7 @@ class ModelTask:
         nominal: True for the model whose history and state are the run's own.
         metrics: True where ``settings.metric`` may be one of `ValidationMetrics`, measured on ``validation``.
         seen: Content keys of the events that it learns from, to be kept; ``None`` for none.
+        finish: What is done with the model when it is fitted, before it is saved; a function of the model alone.
     """
 
     name: str
@@ -59,6 +60,7 @@ class ModelTask:
     nominal: bool = False
     metrics: bool = False
     seen: NDArray[np.uint64] | None = None
+    finish: Callable[[Estimator], None] | None = None
 
 
 def member_tasks(nominal: ModelTask, model: ModelConfig) -> Iterator[ModelTask]:
@@ -81,6 +83,7 @@ def member_tasks(nominal: ModelTask, model: ModelConfig) -> Iterator[ModelTask]:
             settings=settings,
             extra=nominal.extra,
             metrics=nominal.metrics,
+            finish=nominal.finish,
         )
 
 
@@ -116,6 +119,8 @@ def _fit_model(
         progress=report,
         names=([v.name for v in task.layout.condition], [v.name for v in task.layout.target]),
     )
+    if task.finish is not None:
+        task.finish(task.estimator)
     if task.seen is not None:
         save_seen(folder.models / task.name, task.seen)
     save_model(folder.models / task.name, task.estimator, task.layout, task.extra)

@@ -75,7 +75,7 @@ def open_run(
     folder = RunFolder.open(path)
     made = folder.record.application
     if made != application:
-        raise ModelError(f"{path}: is a run of {made!r}; resume it with `castalia {made} train`, or name another.")
+        raise ModelError(f"{path}: is a run of {made!r}; resume it with the command that began it, or name another.")
     # Files are compared by content below, so that a run may be moved together with them.
     started = parse(folder.config_text(), path / "config.toml", path)
     if _nameless(started) != _nameless(config):

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from castalia.apps.unfold.config import UnfoldConfig, parse_config
 from castalia.apps.unfold.coordinates import TruthCoordinates
 from castalia.apps.unfold.frame import Frame
-from castalia.apps.unfold.ranges import summary_names, summary_of_events
 from castalia.apps.unfold.train import POSTERIOR, PRIOR
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.features import Features
@@ -22,6 +21,7 @@ from castalia.estimators.storage import load_model, model_hash
 from castalia.metrics.support import ConditionRanges, outside
 from castalia.runs.folder import RunFolder
 from castalia.runs.kept import load_kept
+from castalia.runs.ranges import summary_names, summary_of_events
 from castalia.runs.validation import draw
 
 __all__ = ["PosteriorModel", "open_model"]

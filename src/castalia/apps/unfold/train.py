@@ -14,7 +14,6 @@ from castalia import __version__
 from castalia.apps.unfold.config import UnfoldConfig, parse_config
 from castalia.apps.unfold.coordinates import TruthCoordinates, leaves_of_columns
 from castalia.apps.unfold.frame import Frame
-from castalia.apps.unfold.ranges import summary_names, summary_of_events
 from castalia.data.loading import LoadedArrays, content_keys
 from castalia.data.schema import Schema
 from castalia.errors import DataError
@@ -29,6 +28,7 @@ from castalia.runs.folder import RunFolder
 from castalia.runs.inputs import Inputs, open_inputs, schema_with_ranges
 from castalia.runs.kept import save_kept, unweighted_rows
 from castalia.runs.opening import open_run, refuse_place
+from castalia.runs.ranges import seen_ranges
 from castalia.training.fit import FitResult
 from castalia.training.weights import check_weights
 
@@ -140,13 +140,9 @@ def _prepare(config: UnfoldConfig, inputs: Inputs, skip_bad: int) -> _Prepared:
         for split, loaded in (("train", training), ("validation", validation))
     ]
     events = learned_events(estimator, *pair)
-    summary = summary_of_events(training.arrays)
     extra = {
         "castalia": __version__,
-        "ranges": {
-            name: [float(np.nanmin(column)), float(np.nanmax(column))]
-            for name, column in zip(summary_names(layout), summary.T, strict=True)
-        },
+        "ranges": seen_ranges(layout, training.arrays),
         "masses": {leaf: list(values) for leaf, values in coordinates.masses.items()},
     }
     task = ModelTask(

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from castalia.apps.unfold.ranges import summary_names, summary_of_events
+from castalia.runs.ranges import summary_names, summary_of_events
 from castalia.data.feature_arrays import FeatureArrays, ObjectArrays
 from castalia.data.layout import Layout, Variable
 from castalia.metrics.support import ConditionRanges, outside

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.layout import Layout
 
-__all__ = ["summary_names", "summary_of_events"]
+__all__ = ["seen_ranges", "summary_names", "summary_of_events"]
 
 
 def summary_names(layout: Layout) -> tuple[str, ...]:
@@ -40,3 +40,12 @@ def summary_of_events(arrays: FeatureArrays, centre: NDArray[np.float64] | None 
     table = np.concatenate(columns, axis=1, dtype=np.float64)
     nothing = np.full(table.shape[1], np.nan) if centre is None else centre
     return np.where(np.isfinite(table), table, nothing)
+
+
+def seen_ranges(layout: Layout, arrays: FeatureArrays) -> dict[str, list[float]]:
+    """Return least and largest training value of what ``summary_of_events`` makes, by its name."""
+    table = summary_of_events(arrays)
+    return {
+        name: [float(np.nanmin(column)), float(np.nanmax(column))]
+        for name, column in zip(summary_names(layout), table.T, strict=True)
+    }

@@ -1,0 +1,1 @@
+"""Application ``classify``: which process made an event, from typed objects, their decays and unlabelled data."""

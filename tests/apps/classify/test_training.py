@@ -1,0 +1,170 @@
+"""What a training of classify reads, and what it refuses: classes by files or by a column, weights, relations."""
+
+import json
+
+import numpy as np
+import pytest
+from castalia_console import here, read
+from class_toys import CLASSES, MODEL, OBJECTS, TRAINING, config, events, write
+
+from castalia.apps.classify.config import parse_config
+from castalia.apps.classify.events import balanced, event_batch, labelled, object_keys
+from castalia.apps.classify.model import ClassifierRun
+from castalia.data.loading import load_arrays
+from castalia.data.table import Table
+from castalia.errors import ConfigError, DataError
+
+SHORT = TRAINING.replace("epochs = 4", "epochs = 1")
+RELATIONS = '[relations]\nsame_w = "from_w"\nsame_top = "from_top"\n'
+BOTH = '[data]\nfiles = ["both.parquet"]\n'
+BY_LABEL = 'label = "process"\n[classes]\nlight = 3\nheavy = 7\n'
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("samples")
+    for name, heavy, count in (("light", False, 300), ("heavy", True, 100)):
+        write(folder / f"{name}.parquet", events(count, heavy))
+    tables = [read(folder / f"{name}.parquet") for name in ("light", "heavy")]
+    write(folder / "both.parquet", Table.concatenate(tables))
+    return folder
+
+
+def loaded(folder, **changes):
+    """Return the configuration and the events of all its classes, both splits and test together."""
+    path = config(folder, **changes)
+    made = parse_config(path.read_text(), path, folder)
+    found = {name: load_arrays(one.data.paths(folder), one) for name, one in made.samples().items()}
+    return made, labelled(found, made)
+
+
+def test_labels_by_file_and_by_column_are_the_same(samples):
+    _, by_file = loaded(samples)
+    _, by_column = loaded(samples, data='[data]\nfiles = ["both.parquet"]\nweight = "weight"\n', classes=BY_LABEL)
+    assert by_file.arrays.target[:, 0].tolist() == [0.0] * 300 + [1.0] * 100
+    for what in ("target", "condition", "weight", "row"):
+        np.testing.assert_array_equal(getattr(by_file.arrays, what), getattr(by_column.arrays, what))
+    np.testing.assert_array_equal(by_file.arrays.objects["objects"].values, by_column.arrays.objects["objects"].values)
+    assert [by_file.locate(row)[1] for row in (0, 299, 300, 399)] == [0, 299, 0, 99]
+    assert by_file.locate(300)[0].endswith("heavy.parquet")
+    # Negative control: the classes in the other order.
+    turned = "".join(reversed(CLASSES.splitlines(keepends=True)[1:]))
+    _, other = loaded(samples, classes=f"[classes]\n{turned}")
+    assert other.arrays.target[:, 0].tolist() == [0.0] * 100 + [1.0] * 300
+    assert len(set(object_keys(by_file.arrays))) == 400
+
+
+def test_every_class_has_the_same_sum_of_weights(samples):
+    made, joined = loaded(samples)
+    weight, label = balanced(joined, made, "test").arrays.weight, joined.arrays.target[:, 0]
+    assert [weight[label == number].sum() for number in (0, 1)] == pytest.approx([200.0, 200.0])
+    np.testing.assert_allclose(weight[:300] / weight[0], joined.arrays.weight[:300] / joined.arrays.weight[0])
+    # Negative control: as they come, they differ by more than their spread of 0.29 can do.
+    assert abs(joined.arrays.weight[label == 0].sum() / joined.arrays.weight[label == 1].sum() - 1) > 1
+
+
+def test_a_batch_has_labels_mass_and_ancestors(samples):
+    made, joined = loaded(samples, further=RELATIONS + '[decorrelation]\ncolumn = "m_bb"\n')
+    batch = event_batch(joined.arrays)
+    assert [v.name for v in made.layout.target] == ["class", "mass"]
+    assert made.layout.target[0].bounds == (-0.5, 1.5)
+    np.testing.assert_allclose(batch.target.flat[:300, 1], read(samples / "light.parquet")["m_bb"], rtol=1e-6)
+    assert batch.target.objects["ancestry"].values.shape == (400, 6, 2)
+    assert set(batch.condition.objects) == {"objects"}
+    assert bool((batch.target.objects["ancestry"].mask == batch.condition.objects["objects"].mask).all())
+
+
+def test_relations_and_mass_are_wanted_for_training_only(samples, tmp_path):
+    further = RELATIONS + '[decorrelation]\ncolumn = "m_bb"\n[condition]\nmet = { column = "met_pt", unit = "GeV" }\n'
+    path = config(samples, further=further, training=SHORT)
+    here("classify", "train", path, "-o", tmp_path / "run").good()
+    run = ClassifierRun.open(tmp_path / "run")
+    assert run.events().batch.target.objects["ancestry"].values.shape[2] == 2
+    table = read(samples / "light.parquet")
+    gone = [name for name in table.names if "_from_" in name] + ["m_bb"]
+    data = write(tmp_path / "data.parquet", table.without(gone))
+    words = ("classify", "predict", tmp_path / "run", data, "-o", tmp_path / "s.parquet")
+    here(*words).good()
+    assert "met_pt" in read(tmp_path / "s.parquet").names
+    path.write_text(path.read_text().replace('"light.parquet"', json.dumps(str(data))))
+    assert "_from_" in here("classify", "train", path, "-o", tmp_path / "other").refused(3)
+
+
+def test_a_selection_holds_everywhere(samples, tmp_path):
+    path = config(samples, data='[data]\nselection = "good"\n', training=SHORT)
+    summary = here("classify", "train", path, "-o", tmp_path / "run", "--json").good().json
+    assert 0 < summary["unselected"] < 80
+    words = ("classify", "predict", tmp_path / "run", samples / "light.parquet", "-o", tmp_path / "s.parquet", "--json")
+    counts = here(*words).good().json
+    good = np.asarray(read(samples / "light.parquet")["good"])
+    assert (counts["events"], counts["unselected"]) == (good.sum(), (~good).sum())
+    np.testing.assert_array_equal(read(tmp_path / "s.parquet")["event_index"], np.flatnonzero(good))
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "sentence"),
+    [
+        ({"classes": '[classes]\nlight = ["light.parquet"]\n'}, 2, "at least 2 items"),
+        ({"classes": CLASSES.replace('"heavy.parquet"', "")}, 2, "classes.heavy"),
+        ({"classes": CLASSES.replace("heavy.parquet", "none*.parquet")}, 3, "correct 'heavy' in [classes]"),
+        ({"classes": CLASSES.replace("heavy.parquet", "empty.parquet")}, 3, "empty.parquet"),
+        ({"classes": CLASSES.replace("heavy.parquet", "light.parquet")}, 3, "of class 'heavy' and, as"),
+        ({"classes": '[classes]\nlight = ["light.parquet"]\nheavy = 7\n'}, 2, "the column of these numbers"),
+        ({"classes": '[classes]\n"a b" = ["light.parquet"]\nheavy = ["heavy.parquet"]\n'}, 2, "letters, digits"),
+        ({"classes": BY_LABEL}, 2, "name these files"),
+        ({"classes": BY_LABEL.replace("= 7", "= 3"), "data": BOTH}, 2, "same number"),
+        ({"classes": BY_LABEL.replace("= 7", "= 8"), "data": BOTH}, 3, "no class of"),
+        ({"classes": BY_LABEL + "third = 9\n", "data": BOTH}, 3, "is of class 'third'"),
+        ({"classes": BY_LABEL.replace('"process"', '"kind"'), "data": BOTH}, 3, "'kind'"),
+        ({"data": BOTH}, 2, "both name files"),
+        ({"data": '[data]\nselection = "none"\n'}, 3, "class 'light': "),
+        ({"data": '[data]\nweight = "zero"\n'}, 3, "all 273 training events of class 'light' have weight zero"),
+        ({"data": '[data]\nweight = "negative"\n'}, 2, "negative weights"),
+        ({"objects": OBJECTS.replace("jet_btag = 0", "jet_btag = 4")}, 3, "no training event has an object of type"),
+        ({"objects": OBJECTS.replace("muon", "tau")}, 3, "tau_pt"),
+        ({"objects": OBJECTS.replace("jet_btag = 0", "btag = 0")}, 2, "which is no column of jet"),
+        ({"objects": ""}, 2, "objects"),
+        ({"model": '[model]\nestimator = "toy-pretraining"\n'}, 2, "is no classifier"),
+        ({"model": '[model]\npreset = "compact"\n'}, 2, "takes no lists"),
+        ({"training": SHORT + "positive_reweighting = true\n"}, 2, "knows no objects"),
+        ({"model": MODEL + "options = { relations = 2 }\n"}, 2, "declares 0, but"),
+        ({"further": "[relation]\n"}, 2, "did you mean 'relations'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_trained_is_refused(samples, tmp_path, changes, code, sentence):
+    number = np.arange(300)
+    flags = {"none": number < 0, "zero": np.zeros(300), "negative": np.where(number == 5, -1.0, 1.0)}
+    for name, count in (("light", 300), ("heavy", 100)):
+        table = read(samples / f"{name}.parquet")
+        extra = {what: values[:count] for what, values in flags.items()}
+        if name == "heavy":
+            extra["zero"] = np.ones(100)
+        write(tmp_path / f"{name}.parquet", table.with_columns(extra))
+    write(tmp_path / "empty.parquet", read(tmp_path / "heavy.parquet").slice(0, 0))
+    write(tmp_path / "both.parquet", read(samples / "both.parquet"))
+    path = config(tmp_path, **{"training": SHORT, **changes})
+    assert sentence in here("classify", "train", path, "-o", tmp_path / "run").refused(code)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_class_without_events_is_named(samples):
+    made, joined = loaded(samples)
+    half = joined.take(joined.arrays.target[:, 0] == 0)
+    with pytest.raises(DataError, match="weight zero"):
+        balanced(half, made, "test")
+
+
+def test_a_pre_training_has_no_preset_and_no_members(samples, tmp_path):
+    text = f'[data]\nfiles = ["light.parquet"]\n{OBJECTS}{{model}}{SHORT}'
+    for model, sentence in (
+        ('[model]\npreset = "classify"\n', "needs no preset"),
+        ('[model]\nestimator = "toy-pretraining"\nmembers = 3\n', "a pre-training has one model"),
+    ):
+        (tmp_path / "p.toml").write_text(text.format(model=model))
+        assert sentence in here("classify", "pretrain", tmp_path / "p.toml", "-o", tmp_path / "p").refused(2)
+
+
+def test_samples_must_agree_with_the_classes(samples):
+    made, _ = loaded(samples)
+    with pytest.raises(ConfigError):
+        made.model_copy(update={"objects": {}}).features()

@@ -1,0 +1,115 @@
+"""Every command and every configuration of classify that the documentation shows, run at a small size."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+from castalia_console import PLUGINS, here
+from shown_documentation import CONFIGS, ROOT, SHOWN, is_of
+
+from castalia.apps.classify.config import parse_config, parse_pretraining
+from castalia.data.features import Features
+from castalia.data.schema import ColumnSpec, Schema
+from castalia.data.table import Table
+from castalia.data.typed_objects import TypedObjects
+from castalia.data.writers import open_writer
+from castalia.rng import Stream
+
+COMMANDS = [line for line in SHOWN if is_of("classify", line)]
+SHOWN_CONFIGS = {name: text for name, text in CONFIGS.items() if "[objects." in text}
+PRETRAININGS = {name for name, text in SHOWN_CONFIGS.items() if "[classes]" not in text}
+EVENTS = 400
+
+
+@pytest.fixture(autouse=True, scope="module")
+def toy_estimators():
+    """Offer estimators that learn in a second."""
+    sys.path.insert(0, str(PLUGINS))
+    yield
+    sys.path.remove(str(PLUGINS))
+
+
+def small(text: str) -> str:
+    """Return a configuration with a model that learns in a second."""
+    kind = "classifier" if "[classes]" in text else "pretraining"
+    rest = re.sub(r"^\[(model|training)\]\n(.+\n)*\n?", "", text, flags=re.MULTILINE)
+    return f'{rest}\n[model]\nestimator = "toy-{kind}"\n\n[training]\nepochs = 1\nbatch_size = 64\n'
+
+
+def events(features: Features, path: Path, seed: int) -> Path:
+    """Write random events with every column of a configuration."""
+    rng, typed = Stream(seed, "documented").at(), features.typed or TypedObjects({})
+    columns = {name: np.full(EVENTS, seed) for name in features.data.identifiers}
+    columns |= {"event": np.arange(EVENTS), "weight": np.ones(EVENTS), "process": 1 + np.arange(EVENTS) % 2}
+    columns |= {name: np.ones(EVENTS, dtype=np.int64) for name in (features.data.selection,) if name}
+    jagged = {}
+    for one in typed.types.values():
+        if one.columns is not None:
+            named = one.columns.model_dump(exclude_none=True).values()
+            columns |= {name: rng.uniform(1.0, 3.0, EVENTS) for name in named}
+        for collection in one.collections:
+            names = [n for n in (*typed.columns, *typed.ancestry_columns) if n.startswith(f"{collection}_")]
+            counts = rng.integers(0, 5, EVENTS)
+            for name in names:
+                whole = name in one.where or name in typed.ancestry_columns
+                flat = rng.integers(0, 2, counts.sum()) if whole else rng.uniform(1.0, 3.0, counts.sum())
+                jagged[name] = ak.unflatten(flat, counts)
+    specs = [ColumnSpec(name=name, dtype=str(values.dtype)) for name, values in columns.items()]
+    specs += [ColumnSpec(name=n, dtype=str(v.layout.content.dtype), shape="jagged") for n, v in jagged.items()]
+    with open_writer(path, Schema(columns=tuple(specs))) as writer:
+        writer.write(Table({**columns, **jagged}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything that the shown commands begin from, under the names they use."""
+    folder = tmp_path_factory.mktemp("desk")
+    for name in ("classify.toml", "classify_pretrain.toml"):
+        (folder / name).write_text(small((ROOT / "examples" / name).read_text()))
+    (folder / "pretrain.toml").write_text((folder / "classify_pretrain.toml").read_text())
+    features = parse_config((folder / "classify.toml").read_text(), folder, folder).samples()["ttbar"]
+    for number, name in enumerate(("ttbar", "heavy_higgs", "unlabelled", "data")):
+        path = events(features, folder / f"{name}.parquet", 1 + number)
+        assert path.exists()
+    here("classify", "pretrain", folder / "pretrain.toml", "-o", folder / "pretrained").good()
+    here("classify", "train", folder / "classify.toml", "-o", folder / "run").good()
+    return folder
+
+
+def test_the_documentation_of_classify_was_found() -> None:
+    assert {line.split()[1] for line in COMMANDS} == {"pretrain", "train", "predict"}
+    assert {"classify.toml", "classify_pretrain.toml"} < set(SHOWN_CONFIGS)
+    assert {"classify_pretrain.toml"} == PRETRAININGS
+    shown, other = (parse(CONFIGS[name], Path(name), Path()).objects for parse, name in
+                    ((parse_config, "classify.toml"), (parse_pretraining, "classify_pretrain.toml")))  # fmt: skip
+    assert list(shown.items()) == list(other.items())
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_shown_command_of_classify_runs(
+    line: str, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(desk)
+    words = shlex.split(line.replace("--workers 2", "--workers 1"))
+    if "--resume" not in words:
+        words = [str(tmp_path / word) if words[i - 1] == "-o" else word for i, word in enumerate(words)]
+    assert here(*words).good().out
+
+
+@pytest.mark.parametrize("name", SHOWN_CONFIGS)
+def test_a_shown_configuration_of_classify_is_valid(name: str, tmp_path: Path) -> None:
+    parse = parse_pretraining if name in PRETRAININGS else parse_config
+    config = parse(SHOWN_CONFIGS[name], tmp_path / "shown.toml", tmp_path)
+    assert config.features().layout.condition_objects
+
+
+def test_the_shown_label_column_trains(tmp_path: Path) -> None:
+    text = next(small(text) for text in SHOWN_CONFIGS.values() if text.startswith("label"))
+    (tmp_path / "classify.toml").write_text(text)
+    events(parse_config(text, tmp_path, tmp_path).samples()[""], tmp_path / "mixture.parquet", 1)
+    here("classify", "train", tmp_path / "classify.toml", "-o", tmp_path / "run").good()
