@@ -9,7 +9,7 @@ from castalia.errors import DataError
 from castalia.metrics.auc import AucEstimate
 from castalia.metrics.scored import ScoredEvents
 
-__all__ = ["auc_difference", "weighted_auc"]
+__all__ = ["auc_difference", "auc_influence", "weighted_auc"]
 
 Floats = NDArray[np.float64]
 
@@ -19,7 +19,7 @@ def weighted_auc(events: ScoredEvents) -> AucEstimate:
 
     With equal weights the error is that of DeLong, DeLong and Clarke-Pearson up to a factor ``sqrt(1 - 1 / n)``.
     """
-    value, influence = _influence(events)
+    value, influence = auc_influence(events)
     return AucEstimate(value, float(np.sqrt(np.square(influence).sum())), int((~events.signal).sum()))
 
 
@@ -39,13 +39,17 @@ def auc_difference(first: ScoredEvents, second: ScoredEvents) -> AucEstimate:
     """
     if not (np.array_equal(first.signal, second.signal) and np.array_equal(first.weight, second.weight)):
         raise DataError("the two classifiers scored different events; score the same ones in the same order.")
-    (one, mine), (other, theirs) = _influence(first), _influence(second)
+    (one, mine), (other, theirs) = auc_influence(first), auc_influence(second)
     error = float(np.sqrt(np.square(mine - theirs).sum()))
     return AucEstimate(one - other, error, int((~first.signal).sum()))
 
 
-def _influence(events: ScoredEvents) -> tuple[float, Floats]:
-    """Return the area, and what each event's presence adds to it, shape ``(events,)``."""
+def auc_influence(events: ScoredEvents) -> tuple[float, Floats]:
+    """Return the area, and what each event's presence adds to it, shape ``(events,)``.
+
+    The root of the sum of squares is the standard error of the area; of a sum or difference of areas on the same
+    events, the influences add up or subtract event by event.
+    """
     background, signal = events.sums
     _, place = np.unique(events.score, return_inverse=True)
     below = _share_below(place, np.where(events.signal, 0.0, events.weight)) / background
