@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,11 +13,12 @@ from castalia.errors import DataError
 from castalia.metrics.arrays import as_column, as_weights
 from castalia.metrics.correlation import correlation_matrix
 
-__all__ = ["MassDependence", "mass_dependence"]
+__all__ = ["FEWEST_IN_A_BIN", "MassDependence", "mass_dependence"]
 
 Floats = NDArray[np.float64]
 
-_FEWEST = 50  # events a bin: below, its error is too poorly known for a sum of squares
+FEWEST_IN_A_BIN: Final = 50
+"""Events that a bin needs: with fewer, its error is too poorly known for a sum of squares."""
 
 
 @final
@@ -70,10 +71,10 @@ def mass_dependence(
     """
     scores, masses = as_column(score, "the scores"), as_column(mass, "the mass")
     weights = as_weights(weight, len(scores), "the scores")
-    if len(masses) != len(scores) or len(scores) < _FEWEST * bins or not 0.0 < share < 1.0:
+    if len(masses) != len(scores) or len(scores) < FEWEST_IN_A_BIN * bins or not 0.0 < share < 1.0:
         raise DataError(
             f"{len(scores)} scores and {len(masses)} masses in {bins} bins at a share of {share:g}; give one mass a "
-            f"score, {_FEWEST} events a bin, and a share between 0 and 1."
+            f"score, {FEWEST_IN_A_BIN} events a bin, and a share between 0 and 1."
         )
     ranks = np.stack([rankdata(scores), rankdata(masses)], axis=1)
     if np.ptp(ranks[:, 0]) == 0.0 or np.ptp(ranks[:, 1]) == 0.0:

@@ -19,8 +19,8 @@ from castalia.estimators.base import Batch
 
 __all__ = ["FEWEST_EVENTS", "JudgeRequest", "JudgedSample", "expectation_of", "files_by_class", "read_judged_sample"]
 
-FEWEST_EVENTS = 500
-"""Events of each class that a judgement needs: bins of the calibration and of a mass hold 50 at least."""
+FEWEST_EVENTS = 200
+"""Events of each class that a judgement needs: ten a bin of the calibration."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from castalia.metrics.auc import AucEstimate
 from castalia.metrics.confusion import Confusion, confusion
-from castalia.metrics.decorrelation import MassDependence, mass_dependence
+from castalia.metrics.decorrelation import FEWEST_IN_A_BIN, MassDependence, mass_dependence
 from castalia.metrics.reliability import CalibrationError, ReliabilityCurve, calibration_error, reliability_curve
 from castalia.metrics.roc import RocBand, roc_band
 from castalia.metrics.scored import ScoredEvents, scored_events
@@ -226,4 +226,5 @@ def _mass_dependence(events: JudgedClasses, probability: Floats) -> MassDependen
         return None
     background = events.label == 0
     score = 1.0 - probability[background, 0]
-    return mass_dependence(score, events.mass[0][background], events.weight[background])
+    bins = min(10, int(background.sum()) // FEWEST_IN_A_BIN)
+    return mass_dependence(score, events.mass[0][background], events.weight[background], bins=bins)
