@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from castalia.runs.ranges import summary_names, summary_of_events
 from castalia.data.feature_arrays import FeatureArrays, ObjectArrays
 from castalia.data.layout import Layout, Variable
 from castalia.metrics.support import ConditionRanges, outside
 from castalia.rng import Stream
+from castalia.runs.ranges import summary_names, summary_of_events
 
 LAYOUT = Layout((Variable("met"),), (Variable("x"),), {"jet": (Variable("pt"), Variable("eta"))})
 

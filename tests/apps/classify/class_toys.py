@@ -26,12 +26,12 @@ take = 2
 [objects.met]
 columns = { pt = "met_pt", phi = "met_phi" }
 """
-TRAINING = "[training]\nepochs = 4\nbatch_size = 64\nlearning_rate = 1e-2\n"
+TRAINING = "[training]\nepochs = 4\nbatch_size = 64\nlearning_rate = 1e-2\nema = 0.9\n"
 CLASSES = '[classes]\nlight = ["light.parquet"]\nheavy = ["heavy.parquet"]\n'
 MODEL = '[model]\nestimator = "toy-classifier"\n'
 PRETRAINING = f'[data]\nfiles = ["mixed.parquet"]\n{OBJECTS}[model]\nestimator = "toy-pretraining"\n{TRAINING}'
 
-HARDER = 1.6
+HARDER = 3.0
 """Momenta of jets of the heavy class, over those of the light one."""
 
 

@@ -86,7 +86,8 @@ def test_relations_and_mass_are_wanted_for_training_only(samples, tmp_path):
     words = ("classify", "predict", tmp_path / "run", data, "-o", tmp_path / "s.parquet")
     here(*words).good()
     assert "met_pt" in read(tmp_path / "s.parquet").names
-    path.write_text(path.read_text().replace('"light.parquet"', json.dumps(str(data))))
+    unrelated = write(tmp_path / "unrelated.parquet", table.without(gone[:-1]))
+    path.write_text(path.read_text().replace('"light.parquet"', json.dumps(str(unrelated))))
     assert "_from_" in here("classify", "train", path, "-o", tmp_path / "other").refused(3)
 
 
@@ -118,7 +119,7 @@ def test_a_selection_holds_everywhere(samples, tmp_path):
         ({"classes": BY_LABEL.replace('"process"', '"kind"'), "data": BOTH}, 3, "'kind'"),
         ({"data": BOTH}, 2, "both name files"),
         ({"data": '[data]\nselection = "none"\n'}, 3, "class 'light': "),
-        ({"data": '[data]\nweight = "zero"\n'}, 3, "all 273 training events of class 'light' have weight zero"),
+        ({"data": '[data]\nweight = "zero"\n'}, 3, "training events of class 'light' have weight zero"),
         ({"data": '[data]\nweight = "negative"\n'}, 2, "negative weights"),
         ({"objects": OBJECTS.replace("jet_btag = 0", "jet_btag = 4")}, 3, "no training event has an object of type"),
         ({"objects": OBJECTS.replace("muon", "tau")}, 3, "tau_pt"),
@@ -133,7 +134,7 @@ def test_a_selection_holds_everywhere(samples, tmp_path):
 )  # fmt: skip
 def test_what_cannot_be_trained_is_refused(samples, tmp_path, changes, code, sentence):
     number = np.arange(300)
-    flags = {"none": number < 0, "zero": np.zeros(300), "negative": np.where(number == 5, -1.0, 1.0)}
+    flags = {"none": number < 0, "zero": np.zeros(300), "negative": np.where(number % 10 == 5, -1.0, 1.0)}
     for name, count in (("light", 300), ("heavy", 100)):
         table = read(samples / f"{name}.parquet")
         extra = {what: values[:count] for what, values in flags.items()}
@@ -155,12 +156,12 @@ def test_a_class_without_events_is_named(samples):
 
 
 def test_a_pre_training_has_no_preset_and_no_members(samples, tmp_path):
-    text = f'[data]\nfiles = ["light.parquet"]\n{OBJECTS}{{model}}{SHORT}'
+    text = f'[data]\nfiles = ["light.parquet"]\n{OBJECTS}MODEL{SHORT}'
     for model, sentence in (
         ('[model]\npreset = "classify"\n', "needs no preset"),
         ('[model]\nestimator = "toy-pretraining"\nmembers = 3\n', "a pre-training has one model"),
     ):
-        (tmp_path / "p.toml").write_text(text.format(model=model))
+        (tmp_path / "p.toml").write_text(text.replace("MODEL", model))
         assert sentence in here("classify", "pretrain", tmp_path / "p.toml", "-o", tmp_path / "p").refused(2)
 
 

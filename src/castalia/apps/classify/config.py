@@ -176,9 +176,7 @@ class ClassifyConfig(StrictModel):
             return self.model
         given, declared = options.get("relations", len(self.relations)), len(self.relations)
         if given != declared:
-            raise ConfigError(
-                f"[relations] declares {declared}, but [model] options say relations = {given}; take it away."
-            )
+            raise ConfigError(f"[relations] declares {declared}, but options in [model] say {given}; leave it out.")
         return self.model.model_copy(update={"options": {**self.model.options, "relations": declared}})
 
     @property

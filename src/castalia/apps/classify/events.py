@@ -131,7 +131,7 @@ def _numbered(config: ClassifyConfig, loaded: LoadedArrays, values: NDArray[np.f
             f"{file}: column '{config.label}' is {values[first]:g} in row {row}, which is no {LABEL} of [classes] "
             f"({int(unknown.sum())} such events); add it there, or leave such events out by a selection."
         )
-    return same.argmax(axis=1).astype(np.float64)
+    return np.asarray(same.argmax(axis=1), dtype=np.float64)
 
 
 def _joined(samples: list[LoadedArrays]) -> LoadedArrays:

@@ -17,6 +17,7 @@ from castalia.apps.classify.pretrain import APPLICATION as PRETRAINING
 from castalia.apps.classify.train import APPLICATION, CLASSIFIER
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.features import Features
+from castalia.data.loading import LoadedArrays
 from castalia.errors import ConfigError, MachineError, ModelError
 from castalia.estimators.arrays import to_numpy
 from castalia.estimators.base import Batch, Classifier, Estimator
@@ -160,7 +161,8 @@ class ClassifierRun:
             ConfigError: If the files do not go with the classes, or a column is renamed that is not used.
             DataError: If a file, column or row cannot be used, a class has no events, or all were learned from.
         """
-        loaded, skipped = {}, {}
+        loaded: dict[str, LoadedArrays] = {}
+        skipped: dict[str, str] = {}
         samples = self.config.samples()
         for name, paths in self._files(samples, files).items():
             usable = files_to_judge_on(
