@@ -58,7 +58,7 @@ def evaluate(
 
     Of a file that the run was trained on only the test split is used.
 
-    Example: castalia classify evaluate run -o report
+    Example: castalia classify evaluate run ttbar=fresh_ttbar.parquet heavy_higgs=fresh_heavy_higgs.parquet -o report
     """
     from castalia.apps.classify.evaluate import JudgeRequest
     from castalia.apps.classify.evaluate import evaluate as evaluate_run
@@ -109,7 +109,8 @@ def compare(
 ) -> None:
     """Compare classifiers on labelled events that none of them learned from, ranked by their AUC.
 
-    Example: castalia classify compare run run_pretrained -o report
+    Example: castalia classify compare run run_tuned -o compared
+    --events-from ttbar=fresh_ttbar.parquet --events-from heavy_higgs=fresh_heavy_higgs.parquet
     """
     from castalia.apps.classify.compare import compare as compare_runs
     from castalia.apps.classify.compare import recipes_of

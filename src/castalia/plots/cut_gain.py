@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from castalia.errors import DataError
 from castalia.plots.grid import axes_grid
 from castalia.plots.roc import LINES
-from castalia.plots.style import BAND, TARGET, add_legend, drawing
+from castalia.plots.style import BAND, TARGET, drawing
 
 __all__ = ["GainLine", "GainPanel", "cut_gain_figure"]
 
@@ -92,5 +92,6 @@ def cut_gain_figure(panels: Sequence[GainPanel], signal: str, tag: str = "") -> 
             one.grid(axis="y", color=BAND, linewidth=0.4, alpha=0.6)
             one.set_xlabel(f"Efficiency of {signal}")
             one.set_ylabel(panel.label)
-        add_legend(figure, axes[0])
+        # Below, where only cuts are that lose significance.
+        axes[0].legend(loc="lower center", ncols=1 if len(panels[0].lines) < 4 else 2, fontsize=8.5)
     return figure

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from castalia.errors import DataError
-from castalia.plots.ratio_axes import ratio_panels
-from castalia.plots.style import BAND, MARKERS, MODELS, TARGET
+from castalia.plots.ratio_axes import panel_grid
+from castalia.plots.style import BAND, MARKERS, MODELS, TARGET, drawing
 
 __all__ = ["ReliabilityLine", "ReliabilityPanel", "reliability_figure"]
 
@@ -65,13 +65,23 @@ def reliability_figure(panels: Sequence[ReliabilityPanel], tag: str = "") -> Fig
     """
     if not panels or any(not panel.lines for panel in panels):
         raise DataError("a reliability curve needs a class and a classifier; one is missing.")
-    return ratio_panels(panels, _draw, 3, (4.7, 6.2), 4.9, tag)
+    columns = min(len(panels), 3)
+    with drawing():
+        figure, pairs = panel_grid(-(-len(panels) // columns), columns, 4.7 if columns > 1 else 6.2, 4.9, tag)
+        for panel, pair in zip(panels, pairs, strict=False):
+            _draw(panel, *pair)
+        for unused in pairs[len(panels) :]:
+            for axes in unused:
+                axes.remove()
+        # Several models may have names too long for one line above the panels.
+        pairs[0][0].legend(loc="upper left", fontsize=8.5)
+    return figure
 
 
 def _draw(panel: ReliabilityPanel, upper: Axes, lower: Axes) -> None:
     upper.plot([0.0, 1.0], [0.0, 1.0], color=TARGET, linestyle="--", linewidth=0.9)
     for number, line in enumerate(panel.lines):
-        colour, marker = MODELS[number % len(MODELS)], MARKERS[number % len(MARKERS)]
+        colour, marker = MODELS[number % len(MODELS)], MARKERS[(number + number // len(MODELS)) % len(MARKERS)]
         known = np.isfinite(line.counted)
         upper.errorbar(
             line.stated[known], line.counted[known], yerr=line.error[known], fmt=marker, color=colour, markersize=3.6,

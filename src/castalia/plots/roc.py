@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from castalia.errors import DataError
-from castalia.plots.style import BAND, MODELS, STRIP, TARGET, add_legend, drawing, new_figure, place
+from castalia.plots.style import BAND, MODELS, STRIP, TARGET, drawing, new_figure, place
 
 __all__ = ["LINES", "RocLine", "roc_figure"]
 
@@ -75,7 +75,7 @@ def roc_figure(lines: Sequence[RocLine], signal: str, background: str, tag: str 
         left.set_xlabel(f"Efficiency of {background}")
         left.set_ylabel(f"Efficiency of {signal}")
         _finish(upper, lower, lines, signal, background)
-        add_legend(figure, left)
+        left.legend(loc="lower right", fontsize=8.5)
     return figure
 
 

@@ -82,9 +82,10 @@ def test_the_files_of_the_training_are_judged_by_their_test_split(folder):
 def test_an_unmet_goal_fails_the_gate_with_a_complete_report(folder, fresh, tmp_path, monkeypatch):
     monkeypatch.setattr("castalia.apps.classify.evaluate.draw_figures", lambda *_: {})
     ended = here("classify", "evaluate", folder / "lazy", *fresh, "-o", tmp_path / "report", "--goal", 0.999)
-    assert "below the goal of 0.999" in ended.refused(5)
+    assert "the quality gate failed" in ended.refused(5)
     metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert metrics["gate"]["passed"] is False
+    assert any("below the goal of 0.999" in reason for reason in metrics["gate"]["reasons"])
     assert "mass" not in metrics
 
 
