@@ -72,10 +72,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("classify.toml", "classify_pretrain.toml"):
         (folder / name).write_text(small((ROOT / "examples" / name).read_text()))
     (folder / "pretrain.toml").write_text((folder / "classify_pretrain.toml").read_text())
-    features = parse_config((folder / "classify.toml").read_text(), folder, folder).samples()["ttbar"]
-    for number, name in enumerate(("ttbar", "heavy_higgs", "unlabelled", "data", "fresh_ttbar", "fresh_heavy_higgs")):
-        path = events(features, folder / f"{name}.parquet", 1 + number)
-        assert path.exists()
+    labelled = parse_config((folder / "classify.toml").read_text(), folder, folder).samples()["ttbar"]
+    for number, name in enumerate(("ttbar", "heavy_higgs", "data", "fresh_ttbar", "fresh_heavy_higgs")):
+        events(labelled, folder / f"{name}.parquet", 1 + number)
+    unlabelled = parse_pretraining((folder / "pretrain.toml").read_text(), folder, folder).features()
+    events(unlabelled, folder / "unlabelled.parquet", 6)
     here("classify", "pretrain", folder / "pretrain.toml", "-o", folder / "pretrained").good()
     here("classify", "train", folder / "classify.toml", "-o", folder / "run").good()
     here("classify", "train", folder / "classify.toml", "-o", folder / "run_tuned", "--seed", 2).good()

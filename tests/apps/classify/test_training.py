@@ -79,6 +79,8 @@ def test_relations_and_mass_are_wanted_for_training_only(samples, tmp_path):
     path = config(samples, further=further, training=SHORT)
     here("classify", "train", path, "-o", tmp_path / "run").good()
     run = ClassifierRun.open(tmp_path / "run")
+    assert run.estimator.config.relations == 2
+    assert run.estimator.config.left_out == ((0, 3), (1, 3), (2, 3), (3, 3))  # with missing momentum
     assert run.events().batch.target.objects["ancestry"].values.shape[2] == 2
     table = read(samples / "light.parquet")
     gone = [name for name in table.names if "_from_" in name] + ["m_bb"]

@@ -12,10 +12,11 @@ from castalia.estimators.base import Classifier, Estimator, Losses, Objective
 
 
 class Config(StrictModel):
-    """Width of the network, and the number of relations, of which it only checks that they come."""
+    """Width of the network, the number of relations, of which it only checks that they come, and pairs without any."""
 
     width: int = 16
     relations: int = 0
+    left_out: tuple[tuple[int, int], ...] = ()
 
 
 class Backbone(nn.Module):

@@ -165,7 +165,10 @@ class ClassifyConfig(StrictModel):
         }
 
     def estimator(self) -> ModelConfig:
-        """Return the section ``[model]`` with the number of relations, for an estimator that asks for it.
+        """Return the section ``[model]`` with what an estimator that tells relations must know of them.
+
+        That is their number, and the pairs of types that have none by definition: those with an object of columns, which
+        has no ancestors.
 
         Raises:
             ConfigError: If the preset or estimator is not known, or the number is given and is another.
@@ -177,7 +180,10 @@ class ClassifyConfig(StrictModel):
         given, declared = options.get("relations", len(self.relations)), len(self.relations)
         if given != declared:
             raise ConfigError(f"[relations] declares {declared}, but options in [model] say {given}; leave it out.")
-        return self.model.model_copy(update={"options": {**self.model.options, "relations": declared}})
+        alone = [number for number, one in enumerate(self.objects.values()) if one.columns is not None]
+        pairs = [(number, other) for other in alone for number in range(len(self.objects))] if declared else []
+        told = {"relations": declared, "left_out": options.get("left_out", pairs)}
+        return self.model.model_copy(update={"options": {**self.model.options, **told}})
 
     @property
     def layout(self) -> Layout:
