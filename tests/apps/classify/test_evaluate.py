@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
     few = '[classes]\nlight = ["few_light.parquet"]\nheavy = ["few_heavy.parquet"]\n'
     for name, changes in {
         "good": {"further": DECORRELATION, "training": QUICK.format(epochs=6, seed=1)},
-        "lazy": {"training": QUICK.format(epochs=1, seed=1)},
+        "lazy": {"further": CONDITION, "training": QUICK.format(epochs=1, seed=1)},
         "few": {"classes": few, "training": QUICK.format(epochs=2, seed=2)},
     }.items():
         here("classify", "train", config(path, **changes), "-o", path / name).good()
@@ -87,6 +87,7 @@ def test_an_unmet_goal_fails_the_gate_with_a_complete_report(folder, fresh, tmp_
     assert metrics["gate"]["passed"] is False
     assert any("below the goal of 0.999" in reason for reason in metrics["gate"]["reasons"])
     assert "mass" not in metrics
+    assert "m_bb" in metrics["importance"], "a variable of whole events is exchanged as well"
 
 
 def test_what_is_refused(folder, fresh, tmp_path):
