@@ -55,7 +55,7 @@ def test_the_documentation_was_found():
         *(f"generate {process.name}" for process in COLLIDER_PROCESSES),
         "simulate train", "simulate sample", "simulate evaluate", "scan train", "scan fit", "scan coverage",
         "unfold train", "unfold sample", "unfold evaluate", "unfold compare", "unfold measure",
-        "classify pretrain", "classify train", "classify predict",
+        "classify pretrain", "classify train", "classify predict", "classify evaluate", "classify compare",
     }  # fmt: skip
     assert all(HELP.values()), "each command's help has an example"
     assert len(SHOWN) >= 12

@@ -73,17 +73,18 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).write_text(small((ROOT / "examples" / name).read_text()))
     (folder / "pretrain.toml").write_text((folder / "classify_pretrain.toml").read_text())
     labelled = parse_config((folder / "classify.toml").read_text(), folder, folder).samples()["ttbar"]
-    for number, name in enumerate(("ttbar", "heavy_higgs", "data")):
+    for number, name in enumerate(("ttbar", "heavy_higgs", "data", "fresh_ttbar", "fresh_heavy_higgs")):
         events(labelled, folder / f"{name}.parquet", 1 + number)
     unlabelled = parse_pretraining((folder / "pretrain.toml").read_text(), folder, folder).features()
-    events(unlabelled, folder / "unlabelled.parquet", 4)
+    events(unlabelled, folder / "unlabelled.parquet", 6)
     here("classify", "pretrain", folder / "pretrain.toml", "-o", folder / "pretrained").good()
     here("classify", "train", folder / "classify.toml", "-o", folder / "run").good()
+    here("classify", "train", folder / "classify.toml", "-o", folder / "run_tuned", "--seed", 2).good()
     return folder
 
 
 def test_the_documentation_of_classify_was_found() -> None:
-    assert {line.split()[1] for line in COMMANDS} == {"pretrain", "train", "predict"}
+    assert {line.split()[1] for line in COMMANDS} == {"pretrain", "train", "predict", "evaluate", "compare"}
     assert {"classify.toml", "classify_pretrain.toml"} < set(SHOWN_CONFIGS)
     assert {"classify_pretrain.toml"} == PRETRAININGS
     shown, other = (parse(CONFIGS[name], Path(name), Path()).objects for parse, name in
@@ -99,7 +100,10 @@ def test_a_shown_command_of_classify_runs(
     words = shlex.split(line.replace("--workers 2", "--workers 1"))
     if "--resume" not in words:
         words = [str(tmp_path / word) if words[i - 1] == "-o" else word for i, word in enumerate(words)]
-    assert here(*words).good().out
+    ended = here(*words)
+    # The classes of random events are the same: whoever tells them apart guesses, which the gate says.
+    assert ended.code == 0 or (ended.code == 5 and words[1] == "evaluate"), ended.err
+    assert ended.out
 
 
 @pytest.mark.parametrize("name", SHOWN_CONFIGS)

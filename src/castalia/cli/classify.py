@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from castalia.cli.classify_judge import compare, evaluate
 from castalia.cli.console import print_result, step_progress
 from castalia.cli.options import (
     DryRun,
@@ -27,6 +28,8 @@ from castalia.cli.options import (
 __all__ = ["app"]
 
 app = typer.Typer(help="Events to processes: classifiers of typed objects, pre-trained on data.", no_args_is_help=True)
+app.command()(evaluate)
+app.command()(compare)
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML file; docs/classify.md explains each key.")]
 
