@@ -32,7 +32,7 @@ class _PackedAttention(torch.autograd.Function):
         return attended.view(sets, heads, count, size).transpose(1, 2).reshape(sets, count, heads * size)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[misc, untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         query, key, value, share = ctx.saved_tensors
         flat, count, size = query.shape

@@ -40,9 +40,7 @@ class AttentionBlock(nn.Module):
         self.before_network = nn.LayerNorm(width)
         self.network = MLP(width, width, (expansion * width,), activation="silu")
 
-    def forward(
-        self, elements: Tensor, mask: Tensor, wanted: int | None = None, bias: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, elements: Tensor, mask: Tensor, wanted: int | None = None, bias: Tensor | None = None) -> Tensor:
         """Let elements attend to all that exist.
 
         Args:
