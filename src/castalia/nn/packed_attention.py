@@ -25,7 +25,9 @@ class _PackedAttention(torch.autograd.Function):
         ordered = packed.view(sets, count, 3, heads, size).permute(2, 0, 3, 1, 4).contiguous()
         query, key, value = ordered.view(3, sets * heads, count, size)
         scores = torch.baddbmm(bias.reshape(sets * heads, count, count), query, key.mT, alpha=size**-0.5)
-        share = scores.softmax(-1)
+        # A softmax by hand: over so few keys that of torch takes five times as long.
+        share = (scores - scores.amax(-1, keepdim=True)).exp_()
+        share /= share.sum(-1, keepdim=True)
         ctx.save_for_backward(query, key, value, share)
         ctx.heads = heads
         attended = torch.bmm(share, value)

@@ -47,8 +47,9 @@ class AttentionBlock(nn.Module):
             elements: Shape ``(sets, N, width)``.
             mask: True where an element exists, shape ``(sets, N)``; at least one in every set.
             wanted: Compute the first elements only, which then attend to all; ``None`` for all.
-            bias: What is added to the score of each query (third axis) and key, shape ``(sets, heads, N, N)``, where
-                all elements are wanted; ``None`` for nothing.
+            bias: What is added to the score of each query (third axis) and key, shape ``(sets, heads, N, N)``; it takes
+                the place of the mask, with minus infinity for a key that does not exist, and all elements are computed.
+                ``None`` for nothing.
 
         Returns:
             Shape ``(sets, wanted or N, width)``; meaningless where ``mask`` is false.
@@ -61,7 +62,6 @@ class AttentionBlock(nn.Module):
             attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
             attended = attended.transpose(1, 2).flatten(2)
         else:
-            bias = bias.masked_fill(~mask[:, None, None, :], -torch.inf)
             attended = packed_attention(self._packed(normal), bias)
         own = own + self.together(attended)
         result: Tensor = own + self.network(self.before_network(own))

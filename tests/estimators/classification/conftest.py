@@ -1,4 +1,4 @@
-"""Toy events of typed objects: a heavy pair of jets, or none, beside what is the same in both classes."""
+"""Toy events of typed objects: two jets of one particle beside what is the same in both classes."""
 
 from __future__ import annotations
 
@@ -54,15 +54,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def toy(count: int, seed: int = 1) -> Batch:
-    """Return events whose second and third jet are the daughters of one particle, heavier in the second class.
+    """Return events whose second and third jet are the daughters of one particle, wider apart in the second class.
 
     The two share the first relation; the lepton and the missing momentum share the second.
     """
     rng = Stream(seed, "classification toy").at()
     label = rng.integers(0, CLASSES, count)
     pt = 20 + rng.exponential(40, (count, 5))
+    pt[:, 1:4] *= np.where(label == 1, 1.6, 1.0)[:, None]
     eta, phi = rng.normal(0, 1.2, (count, 5)), rng.uniform(-math.pi, math.pi, (count, 5))
-    phi[:, 3] = phi[:, 2] + np.where(label == 1, 2.5, 0.8) + 0.4 * rng.standard_normal(count)
+    phi[:, 3] = phi[:, 2] + np.where(label == 1, 1.2, 0.5) + 0.2 * rng.standard_normal(count)
+    eta[:, 3] = eta[:, 2] + 0.3 * rng.standard_normal(count)
     mass = np.where(_KINDS_OF_SLOTS == 1, 0.1 * pt, 0.1)
     eta[:, 4] = mass[:, 4] = 0
     values = np.stack([pt, eta, phi, mass, np.broadcast_to(_KINDS_OF_SLOTS, pt.shape)], axis=-1)

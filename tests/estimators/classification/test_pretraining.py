@@ -42,7 +42,10 @@ def _accuracy(estimator, batch: Batch) -> tuple[float, float, int]:
 def test_types_are_recovered_where_the_kinematics_tell_them():
     train, test = _unlabelled(2000), _unlabelled(2000, seed=2)
     training = TrainingConfig(epochs=5, batch_size=256, learning_rate=5e-3)
-    estimator = build("object_pretraining", {"backbone": BACKBONES["transformer"]}, UNLABELLED)
+    config = {
+        "backbone": {**BACKBONES["transformer"], "relative": False}
+    }  # nothing but the object's own features tells
+    estimator = build("object_pretraining", config, UNLABELLED)
     fit(estimator, train, None, training)
     accuracy, majority, count = _accuracy(estimator, test)
     assert accuracy - majority > 5 * (0.25 / count) ** 0.5
@@ -55,7 +58,7 @@ def test_types_are_recovered_where_the_kinematics_tell_them():
         train.weight,
         train.index,
     )
-    control = build("object_pretraining", {"backbone": BACKBONES["transformer"]}, UNLABELLED)
+    control = build("object_pretraining", config, UNLABELLED)
     fit(control, random, None, training)  # negative control: types that mean nothing
     accuracy, majority, count = _accuracy(control, test)
     assert accuracy - majority < 5 * (0.25 / count) ** 0.5

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Self, TypeAlias, final
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, final
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -112,8 +112,15 @@ class GraphBackboneConfig(_BackboneConfig):
     event_blocks: int = Field(default=2, ge=1)
 
 
-BackboneConfig: TypeAlias = Annotated[TransformerBackboneConfig | GraphBackboneConfig, Field(discriminator="kind")]
-"""Configuration of either, told apart by ``kind``."""
+def _kind(values: Any) -> str:
+    return str(values.get("kind", "transformer") if isinstance(values, dict) else values.kind)
+
+
+BackboneConfig: TypeAlias = Annotated[
+    Annotated[TransformerBackboneConfig, Tag("transformer")] | Annotated[GraphBackboneConfig, Tag("graph")],
+    Discriminator(_kind),
+]
+"""Configuration of either, told apart by ``kind``; without one it is a transformer's."""
 
 
 class Backbone(nn.Module, ABC):
@@ -211,11 +218,13 @@ class _Transformer(Backbone):
 
     def encode(self, elements: Tensor, mask: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         events, count, _, _ = pairs.shape
+        absent = torch.zeros_like(mask, dtype=elements.dtype).masked_fill(~mask, -torch.inf)
         if self.bias is None:
-            biases = elements.new_zeros(1).expand(len(self.blocks), events, self.heads, count, count)
+            biases = [absent[:, None, None].expand(events, self.heads, count, count)] * len(self.blocks)
         else:
-            biases = self.bias(pairs).view(events, count, count, len(self.blocks), self.heads)
-            biases = biases.permute(3, 0, 4, 1, 2).contiguous()
+            added = self.bias(pairs) + absent[:, None, :, None]
+            added = added.view(events, count, count, len(self.blocks), self.heads)
+            biases = list(added.permute(3, 0, 4, 1, 2).contiguous())
         for block, bias in zip(self.blocks, biases, strict=True):
             elements = block(elements, mask, bias=bias)
         elements = self.last(elements)
@@ -226,7 +235,7 @@ class _Transformer(Backbone):
 class _Graph(Backbone):
     """Graph attention; the vectors of objects come out before the last layers, as their relations are to be seen."""
 
-    FOR_EVENTS = frozenset({"event_blocks", "last_of_event"})
+    FOR_EVENTS = frozenset({"event_blocks"})
 
     def __init__(self, config: GraphBackboneConfig, types: int) -> None:
         super().__init__(config, types)
@@ -236,7 +245,6 @@ class _Graph(Backbone):
             for count in (config.blocks, config.event_blocks)
         )
         self.last = nn.LayerNorm(config.width)
-        self.last_of_event = nn.LayerNorm(config.width)
 
     def encode(self, elements: Tensor, mask: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         for block in self.blocks:
@@ -244,7 +252,7 @@ class _Graph(Backbone):
         objects = self.last(elements)
         for block in self.event_blocks:
             elements = block(elements, mask, pairs)
-        return objects, self.last_of_event(elements)
+        return objects, self.last(elements)
 
 
 def backbone_of(config: TransformerBackboneConfig | GraphBackboneConfig, types: int) -> Backbone:

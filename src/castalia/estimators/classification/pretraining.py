@@ -48,7 +48,8 @@ class ObjectPretrainingConfig(StrictModel):
 class ObjectPretraining(Estimator):
     """A backbone that fills gaps: types of objects are hidden and told, momenta are hidden and told.
 
-    A classifier adopts the backbone. Events need no target.
+    A classifier adopts the backbone. Events need no target. Where azimuths are relative, the leading object is known by
+    its own, which is zero: its type is no riddle, as that of a lepton never is.
 
     Args:
         config: Configuration.
