@@ -63,7 +63,8 @@ WALLS: dict[str, tuple[str, ...]] = {
     # Rivals and oracles: for tests and benchmarks, never for the package.
     "zuko": (),
     "nflows": (),
-    "xgboost": (),
+    # A rival that is offered as a model as well.
+    "xgboost": ("castalia.estimators.classification.boosted_trees",),
 }
 
 

@@ -58,3 +58,14 @@ def test_sets_do_not_see_each_other_and_repeat(transformer):
     assert torch.equal(transformer(elements, mask), out)
     assert torch.allclose(torch.cat([transformer(elements[i : i + 1], mask[i : i + 1]) for i in range(4)]), out)
     assert transformer(elements[:0], mask[:0]).shape == (0, 8)
+
+
+def test_a_bias_of_zero_is_none_and_one_of_minus_infinity_is_a_mask():
+    block = AttentionBlock(8, 2, 2).double()
+    elements, mask = _normal(4, 5, 8), _mask(5, 4, 3, 1)
+    zero = torch.zeros(4, 2, 5, 5, dtype=torch.float64)
+    assert torch.allclose(block(elements, mask, bias=zero), block(elements, torch.ones_like(mask)))
+    hidden = zero.masked_fill(~mask[:, None, None, :], -torch.inf)
+    assert torch.allclose(block(elements, mask, bias=hidden), block(elements, mask))
+    drawn = _normal(4, 2, 5, 5, counter=2)
+    assert not torch.allclose(block(elements, mask, bias=drawn)[0], block(elements, mask)[0])  # negative control

@@ -113,12 +113,14 @@ class Objective:
         parameters: What the optimiser of this objective changes.
         loss: Per-event losses of a batch; the random sequence is the only source of randomness.
         phase: Objectives of phase 0 are trained together first, then those of phase 1, and so on.
+        rates: Factor on the learning rate of each parameter; empty for one on all.
     """
 
     name: str
     parameters: tuple[nn.Parameter, ...]
     loss: Callable[[Batch, np.random.Generator], Losses]
     phase: int = 0
+    rates: tuple[float, ...] = ()
 
 
 class Trainable(ABC):

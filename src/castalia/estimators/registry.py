@@ -12,7 +12,12 @@ from pydantic import BaseModel, ValidationError
 from castalia.data.layout import Layout
 from castalia.data.strict import config_error
 from castalia.errors import ConfigError
-from castalia.estimators.base import Estimator
+from castalia.estimators.base import Estimator, Sampler
+from castalia.estimators.classification.boosted_trees import BoostedTrees
+from castalia.estimators.classification.dense import MLPClassifier
+from castalia.estimators.classification.networks import GraphClassifier, TransformerClassifier
+from castalia.estimators.classification.presets import CLASSIFICATION_PRESETS
+from castalia.estimators.classification.pretraining import ObjectPretraining
 from castalia.estimators.efficiency import EfficiencyModel
 from castalia.estimators.event_flows import CINN, EventFlowMatching
 from castalia.estimators.event_presets import EVENT_PRESETS
@@ -36,6 +41,11 @@ BUILT_IN: dict[str, type[Estimator]] = {
     "variational_latent_diffusion": VariationalLatentDiffusion,
     "cinn": CINN,
     "event_flow_matching": EventFlowMatching,
+    "transformer_classifier": TransformerClassifier,
+    "graph_classifier": GraphClassifier,
+    "mlp_classifier": MLPClassifier,
+    "boosted_trees": BoostedTrees,
+    "object_pretraining": ObjectPretraining,
 }
 
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -78,6 +88,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "smearing": ("parametric_smearing", {}),
     **EVENT_PRESETS,
+    **CLASSIFICATION_PRESETS,
 }
 
 
@@ -170,5 +181,11 @@ def _check_condition(name: str, known: type[Estimator], layout: Layout) -> None:
     if layout.condition_objects or angles:
         what = "lists of objects" if layout.condition_objects else "angles"
         names = ", ".join([*layout.condition_objects] or angles)
-        able = ", ".join(sorted(preset for preset, (other, _) in PRESETS.items() if estimator_class(other).takes_lists))
+        able = ", ".join(sorted(preset for preset, (other, _) in PRESETS.items() if _replaces(other, known)))
         raise ConfigError(f"The estimator '{name}' takes no {what} in its condition ({names}); use a preset of {able}.")
+
+
+def _replaces(name: str, known: type[Estimator]) -> bool:
+    """Return whether an estimator takes lists and does what one that takes none does: sample, or not."""
+    other = estimator_class(name)
+    return other.takes_lists and issubclass(other, Sampler) == issubclass(known, Sampler)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import final
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from castalia.nn.mlp import MLP
+from castalia.nn.packed_attention import packed_attention
 
 __all__ = ["AttentionBlock", "SetTransformer"]
 
@@ -38,25 +40,38 @@ class AttentionBlock(nn.Module):
         self.before_network = nn.LayerNorm(width)
         self.network = MLP(width, width, (expansion * width,), activation="silu")
 
-    def forward(self, elements: Tensor, mask: Tensor, wanted: int | None = None) -> Tensor:
+    def forward(self, elements: Tensor, mask: Tensor, wanted: int | None = None, bias: Tensor | None = None) -> Tensor:
         """Let elements attend to all that exist.
 
         Args:
             elements: Shape ``(sets, N, width)``.
             mask: True where an element exists, shape ``(sets, N)``; at least one in every set.
             wanted: Compute the first elements only, which then attend to all; ``None`` for all.
+            bias: What is added to the score of each query (third axis) and key, shape ``(sets, heads, N, N)``; it takes
+                the place of the mask, with minus infinity for a key that does not exist, and all elements are computed.
+                ``None`` for nothing.
 
         Returns:
             Shape ``(sets, wanted or N, width)``; meaningless where ``mask`` is false.
         """
         normal = self.before_attention(elements)
         own = elements[:, :wanted]
-        query = self._by_head(self.query(normal[:, :wanted]))
-        key, value = self._by_head(self.key(normal)), self._by_head(self.value(normal))
-        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
-        own = own + self.together(attended.transpose(1, 2).flatten(2))
+        if bias is None:
+            query = self._by_head(self.query(normal[:, :wanted]))
+            key, value = self._by_head(self.key(normal)), self._by_head(self.value(normal))
+            attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
+            attended = attended.transpose(1, 2).flatten(2)
+        else:
+            attended = packed_attention(self._packed(normal), bias)
+        own = own + self.together(attended)
         result: Tensor = own + self.network(self.before_network(own))
         return result
+
+    def _packed(self, values: Tensor) -> Tensor:
+        """Return queries, keys and values by one product."""
+        weight = torch.cat([self.query.weight, self.key.weight, self.value.weight])
+        bias = torch.cat([self.query.bias, torch.zeros_like(self.query.bias), self.value.bias])
+        return functional.linear(values, weight, bias)
 
     def _by_head(self, values: Tensor) -> Tensor:
         sets, elements, width = values.shape

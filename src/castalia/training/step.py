@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from castalia.errors import ConfigError, ModelError
 from castalia.estimators.base import Batch, Losses, Objective
@@ -64,7 +64,7 @@ class ObjectiveStep:
         self._clip = config.clip
         self._names = names
         self._optimiser = torch.optim.AdamW(
-            objective.parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+            _groups(objective), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
 
     def __call__(self, batch: Batch, rate: float, rng: np.random.Generator, place: str) -> StepResult:
@@ -99,7 +99,7 @@ class ObjectiveStep:
         if self._clip is not None:
             torch.nn.utils.clip_grads_with_norm_(self.objective.parameters, self._clip, norm)
         for group in self._optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
         return StepResult(weighted_sums(self.objective, losses, batch.weight), total)
@@ -128,6 +128,15 @@ class ObjectiveStep:
                     f"checkpoint: optimiser state '{key}' belongs to no parameter of this model; train anew."
                 )
             self._optimiser.state[self.objective.parameters[int(number)]][name] = value.clone()
+
+
+def _groups(objective: Objective) -> list[dict[str, Any]]:
+    """Return the parameters by the factor on their learning rate."""
+    factors = objective.rates or (1.0,) * len(objective.parameters)
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter, factor in zip(objective.parameters, factors, strict=True):
+        groups.setdefault(factor, []).append(parameter)
+    return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]
 
 
 def _word(total: Tensor, mean: Tensor) -> str:

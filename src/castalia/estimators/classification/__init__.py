@@ -1,0 +1,1 @@
+"""Classifiers of events that are lists of typed objects, and what they learn before and beside their classes."""
