@@ -21,7 +21,8 @@ from castalia.processes.hard import COLLIDER_PROCESSES
 from castalia.rng import Stream
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = [line for line in SHOWN if not any(is_of(application, line) for application in ("scan", "unfold"))]
+# Those of data are in test_fetch.py.
+COMMANDS = [line for line in SHOWN if not any(is_of(application, line) for application in ("scan", "unfold", "data"))]
 # In test_documentation_scan.py and test_documentation_unfold.py.
 OTHERS = {n for n, text in CONFIGS.items() if "[parameters" in text or "[truth" in text or "[observables" in text}
 WHOLE = {name: text for name, text in CONFIGS.items() if "[data]" in text and "[target]" in text}
@@ -49,7 +50,7 @@ module MomentumSmearing MuonMomentumSmearing {
 
 def test_the_documentation_was_found():
     assert set(HELP) == {
-        "demo", "export", "inspect", "report", "generate diphoton", "generate detector", "generate card",
+        "demo", "export", "inspect", "report", "data fetch", "generate diphoton", "generate detector", "generate card",
         *(f"generate {process.name}" for process in COLLIDER_PROCESSES),
         "simulate train", "simulate sample", "simulate evaluate", "scan train", "scan fit", "scan coverage",
         "unfold train", "unfold sample", "unfold evaluate", "unfold compare", "unfold measure",

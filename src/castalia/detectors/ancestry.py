@@ -75,7 +75,8 @@ def ancestry_columns(events: Table) -> dict[str, Any]:
         columns |= _named(leptons, place, ancestors).to_columns(one, [f"from_{kind}" for kind in ANCESTORS])
     columns |= _named(*partner, ancestors).to_columns("jet", [f"from_{kind}" for kind in ANCESTORS])
     neutrino = _only_neutrino(record)
-    return {**columns, **{f"met_from_{kind}": _at(numbers, neutrino) for kind, numbers in ancestors.items()}}
+    met = {f"met_from_{kind}": _at(numbers, neutrino).astype(np.int32) for kind, numbers in ancestors.items()}
+    return {**columns, **met}
 
 
 def _nearest(mother: NDArray[np.int64], named: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -111,7 +112,8 @@ def _only_neutrino(record: Objects) -> NDArray[np.int64]:
 
 def _named(objects: Objects, place: NDArray[np.int64], ancestors: dict[str, NDArray[np.int64]]) -> Objects:
     """Add for each kind the ancestor of the particle at ``place``."""
-    return objects.with_columns({f"from_{kind}": _at(numbers, place) for kind, numbers in ancestors.items()})
+    found = {f"from_{kind}": _at(numbers, place).astype(np.int32) for kind, numbers in ancestors.items()}
+    return objects.with_columns(found)
 
 
 def _global(local: NDArray[Any], event: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -119,8 +121,8 @@ def _global(local: NDArray[Any], event: NDArray[np.int64], starts: NDArray[np.in
     return np.where(local < 0, -1, local + starts[event])
 
 
-def _at(values: NDArray[Any], place: NDArray[np.int64], otherwise: int = 0) -> NDArray[np.int32]:
+def _at(values: NDArray[Any], place: NDArray[np.int64], otherwise: int = 0) -> NDArray[np.int64]:
     """Return the values at some places, ``otherwise`` where the place is -1."""
-    found = np.full(len(place), otherwise, dtype=np.int32)
+    found = np.full(len(place), otherwise, dtype=np.int64)
     found[place >= 0] = values[place[place >= 0]]
     return found
