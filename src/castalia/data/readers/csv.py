@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import TextIO, final
@@ -40,6 +41,7 @@ class CsvReader(Reader):
 
     def __init__(self, path: Path, rename: Mapping[str, str]) -> None:
         super().__init__(path, rename)
+        self._open_files = ExitStack()
         with self._open() as file:
             self._names = self._header(file)
             self._count, self._whole = self._survey(file)
@@ -49,7 +51,8 @@ class CsvReader(Reader):
         return self._count
 
     def close(self) -> None:
-        """Do nothing: the file is open only while it is read."""
+        """Close the file wherever it is still being read."""
+        self._open_files.close()
 
     def _stored(self) -> dict[str, StoredColumn]:
         types = ("int64" if whole else "float64" for whole in self._whole)
@@ -71,7 +74,8 @@ class CsvReader(Reader):
 
     def _open(self) -> TextIO:
         # A byte that is no UTF-8 becomes a character that is no number, and is named like any other bad cell.
-        return self.path.open(encoding="utf-8-sig", errors="replace", newline="")
+        file = self.path.open(encoding="utf-8-sig", errors="replace", newline="")
+        return self._open_files.enter_context(file)
 
     def _header(self, file: TextIO) -> list[str]:
         names = [name.strip() for name in _cells(next(_filled(file), ""))]
