@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from castalia.data.sidecar import read_sidecar
+from castalia.detectors.parametric.card import load_card
 from castalia.errors import DataError
 from castalia.processes.hard import find_hard_process
 from castalia.processes.points import Choice, check_choices
-from castalia.production.collider import ColliderRequest, generate_collider
+from castalia.production.collider import ColliderRequest, detector_settings, generate_collider
 
 __all__ = ["Sample", "cache_folder", "make_samples"]
 
@@ -31,6 +32,7 @@ class Sample:
         seed: Seed of the generation.
         parameters: Values of the process's parameters, or intervals.
         tune: Tune of shower and hadronisation.
+        card: Name of a shipped detector card, or a TOML file.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Sample:
     seed: int
     parameters: Mapping[str, Choice] = field(default_factory=dict)
     tune: str = "monash"
+    card: str | Path = "cms-like"
 
 
 def cache_folder(benchmark: str) -> Path:
@@ -67,6 +70,7 @@ def make_samples(samples: Iterable[Sample], folder: Path, workers: int) -> dict[
             sample.events,
             path,
             sample.parameters,
+            card=sample.card,
             tune=sample.tune,
             seed=sample.seed,
             workers=workers,
@@ -83,13 +87,15 @@ def _check(sample: Sample, path: Path) -> None:
     choices = check_choices(find_hard_process(sample.process), sample.parameters)
     parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in choices.items()}
     given, tune = (made[key] if isinstance(made.get(key), dict) else {} for key in ("parameters", "tune"))
-    wanted = (sample.process, sample.seed, sample.tune, sample.events, parameters)
+    card = detector_settings(load_card(sample.card))["card_sha256"]
+    wanted = (sample.process, sample.seed, sample.tune, sample.events, parameters, card)
     there = (
         made.get("process"),
         made.get("seed"),
         tune.get("name"),  # type: ignore[union-attr]  # a dictionary, as was asked for
         None if sidecar is None else sidecar.file.entries,
         given,
+        made.get("card_sha256"),
     )
     if there != wanted:
         raise DataError(f"{path}: is {there} by its sidecar, and {wanted} is wanted; move it away, or name a folder.")

@@ -21,9 +21,10 @@ from castalia.processes.hard import COLLIDER_PROCESSES
 from castalia.rng import Stream
 
 ROOT = Path(__file__).parents[2]
-TOLD_ELSEWHERE = ("scan", "unfold", "classify")
+TOLD_ELSEWHERE = ("scan", "unfold", "classify", "data")
 COMMANDS = [line for line in SHOWN if not any(is_of(application, line) for application in TOLD_ELSEWHERE)]
-# In test_documentation_scan.py, test_documentation_unfold.py and test_documentation_classify.py.
+# In test_documentation_scan.py, test_documentation_unfold.py and test_documentation_classify.py; those of data in
+# test_fetch.py.
 OF_OTHERS = ("[parameters", "[truth", "[observables", "[objects.")
 OTHERS = {name for name, text in CONFIGS.items() if any(section in text for section in OF_OTHERS)}
 WHOLE = {name: text for name, text in CONFIGS.items() if "[data]" in text and "[target]" in text}
@@ -51,7 +52,7 @@ module MomentumSmearing MuonMomentumSmearing {
 
 def test_the_documentation_was_found():
     assert set(HELP) == {
-        "demo", "export", "inspect", "report", "generate diphoton", "generate detector", "generate card",
+        "demo", "export", "inspect", "report", "data fetch", "generate diphoton", "generate detector", "generate card",
         *(f"generate {process.name}" for process in COLLIDER_PROCESSES),
         "simulate train", "simulate sample", "simulate evaluate", "scan train", "scan fit", "scan coverage",
         "unfold train", "unfold sample", "unfold evaluate", "unfold compare", "unfold measure",

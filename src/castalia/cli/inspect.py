@@ -14,7 +14,7 @@ __all__ = ["inspect"]
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(metavar="FILE|RUN", help="ROOT or Parquet file, or a run folder.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE|RUN", help="ROOT, Parquet, HDF5 or CSV file, or a run folder.")],
     tree: Annotated[str | None, typer.Option("--tree", help="TTree to read, where a file has several.")] = None,
     json: Json = False,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from castalia import __version__
-from castalia.cli import classify, demo, export, generate, inspect, report, scan, simulate, unfold
+from castalia.cli import classify, data, demo, export, generate, inspect, report, scan, simulate, unfold
 from castalia.cli.console import error_console, print_error
 from castalia.errors import CastaliaError, MachineError, StoppedError
 
@@ -29,6 +29,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("demo")(demo.demo)
+app.add_typer(data.app, name="data")
 app.add_typer(generate.app, name="generate")
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(unfold.app, name="unfold")

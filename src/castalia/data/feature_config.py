@@ -8,9 +8,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from castalia.data.file_layout import FileLayout, find_layout
 from castalia.data.schema import Range
 from castalia.data.strict import StrictModel
-from castalia.errors import DataError
+from castalia.errors import ConfigError, DataError
 
 __all__ = ["ConditionVariable", "DataConfig", "EfficiencyConfig", "ObjectsConfig", "TargetVariable", "matching_files"]
 
@@ -23,6 +24,8 @@ class DataConfig(StrictModel):
     Attributes:
         files: Names or glob patterns, relative to the folder of the configuration.
         tree: Name of the TTree in ROOT files, or ``None`` for the only one.
+        layout: What the columns of the files are, where they are called otherwise or have Cartesian momenta: the name
+            of a layout that ships with the package, or a section of its own; see ``castalia.data.file_layout``.
         validation_files: Files for validation, instead of a tenth of ``files``.
         test_files: Files for the test, instead of a tenth of ``files``.
         identifiers: Columns that together identify an event.
@@ -33,11 +36,21 @@ class DataConfig(StrictModel):
 
     files: tuple[str, ...] = Field(min_length=1)
     tree: str | None = None
+    layout: str | FileLayout | None = None
     validation_files: tuple[str, ...] = ()
     test_files: tuple[str, ...] = ()
     identifiers: tuple[str, ...] = ("run", "luminosityBlock", "event")
     weight: str | None = None
     selection: str | None = None
+
+    @field_validator("layout")
+    @classmethod
+    def _known(cls, value: str | FileLayout | None) -> str | FileLayout | None:
+        try:
+            find_layout(value or FileLayout())
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return value
 
     def paths(
         self, folder: Path, which: Literal["files", "validation_files", "test_files"] = "files"

@@ -140,7 +140,7 @@ def load_arrays(
     first_rows: list[int] = []
     for path in paths:
         first_rows.append(loader.read)
-        with open_reader(path, features.data.tree, rename) as reader:
+        with open_reader(path, features.data.tree, rename, features.data.layout) as reader:
             stored = reader.columns()
             columns = features.readable(features.columns, stored, str(path))
             identifiers = identifier_columns(features.data.identifiers, tuple(stored), str(path))

@@ -109,7 +109,7 @@ def _inspect(
     whole: bool,
 ) -> UsableFile:
     sha256 = input_sha256(path)
-    with open_reader(path, tree, rename) as reader:
+    with open_reader(path, tree, rename, features.data.layout) as reader:
         stored = reader.columns()
         wanted = features.readable(columns, stored, str(path))
         rows = reader.iterate(wanted, _CHUNK) if whole else reader.iterate(wanted, 1, 0, 1)

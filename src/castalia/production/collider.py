@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.table import Regrouper, Table
+from castalia.detectors.ancestry import ANCESTRY_COLUMNS, ancestry_columns
 from castalia.detectors.observables import SEMILEPTONIC_COLUMNS, semileptonic_columns
 from castalia.detectors.parametric.card import Card, load_card
 from castalia.detectors.parametric.columns import RECONSTRUCTED_COLUMNS
@@ -47,8 +48,13 @@ EVENT_COLUMNS: Final[tuple[ColumnSpec, ...]] = (
 )
 """What every event has, whatever made it."""
 
-RECONSTRUCTION_COLUMNS: Final = (*RECONSTRUCTED_COLUMNS, *SEMILEPTONIC_COLUMNS, *TRUTH_LEAF_COLUMNS)
-"""What ``reconstructed`` adds to it: what is seen, the truth, observables, the decay products of top quarks."""
+RECONSTRUCTION_COLUMNS: Final = (
+    *RECONSTRUCTED_COLUMNS,
+    *SEMILEPTONIC_COLUMNS,
+    *TRUTH_LEAF_COLUMNS,
+    *ANCESTRY_COLUMNS,
+)
+"""What ``reconstructed`` adds to it: what is seen, the truth, observables, decay products of top quarks, ancestors."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,12 @@ def reconstructed(truth: Iterable[Table], card: Card, seed: int, unit: str) -> I
     for number, block in enumerate(_blocks(truth)):
         events = reconstruct(block, card, seed, f"{unit} {number}")
         events = events.with_columns(
-            {**semileptonic_columns(events), **parton_columns(events), **particle_level_columns(events)}
+            {
+                **semileptonic_columns(events),
+                **parton_columns(events),
+                **particle_level_columns(events),
+                **ancestry_columns(events),
+            }
         )
         passed = {name: int(events[name].sum()) for name in ("selected", "semileptonic")}
         yield Produced(events, {"generated": len(events), **passed})

@@ -126,7 +126,7 @@ def usable_batches(
         DataError: If the file cannot be read, or more rows are bad than may be left out.
     """
     schema, policy = features.input_schema, BadRowPolicy(skip_bad)
-    with open_reader(Path(unit.source), tree, rename) as reader:
+    with open_reader(Path(unit.source), tree, rename, features.data.layout) as reader:
         row = unit.start
         wanted = (*features.columns_to_sample, *further)
         columns = features.readable(wanted, reader.columns(), unit.source)

@@ -211,5 +211,5 @@ def test_an_rntuple_is_refused_with_the_cure(tmp_path):
 
 
 def test_other_endings_are_refused(tmp_path):
-    (tmp_path / "a.csv").write_text("x")
-    refused(tmp_path / "a.csv", "end in .root or .parquet")
+    (tmp_path / "a.txt").write_text("x")
+    refused(tmp_path / "a.txt", "end in .root, .parquet, .h5, .hdf5 or .csv")

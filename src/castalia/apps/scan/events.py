@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from castalia.apps.scan.config import SECTIONS, ScanConfig
 from castalia.data.feature_arrays import FeatureArrays
-from castalia.data.feature_config import ConditionVariable
+from castalia.data.feature_config import ConditionVariable, DataConfig
 from castalia.data.features import Features
 from castalia.data.loading import content_keys, load_arrays
 from castalia.data.readers import open_reader
@@ -120,13 +120,13 @@ def _read(
     tree: str | None,
     skip_bad: int,
 ) -> tuple[ObservedEvents, NDArray[np.float64]]:
-    declared = {"weight": config.data.weight, "selection": config.data.selection}
+    data = config.data.model_copy(update={"tree": tree})
+    declared = {"weight": data.weight, "selection": data.selection}
     there = {
-        name: column if column is not None and _in_all(files, column, tree, rename) else None
+        name: column if column is not None and _in_all(files, column, data, rename) else None
         for name, column in declared.items()
     }
-    data = config.data.model_copy(update={"tree": tree, **there})
-    features = Features(data, None, condition, config.observables, sections=SECTIONS)
+    features = Features(data.model_copy(update=there), None, condition, config.observables, sections=SECTIONS)
     check_rename(rename, features.columns)
     loaded = load_arrays(files, features, skip_bad=skip_bad, rename=rename)
     arrays = loaded.arrays
@@ -137,13 +137,13 @@ def _read(
     return events, arrays.condition
 
 
-def _in_all(files: Sequence[Path], column: str, tree: str | None, rename: Mapping[str, str]) -> bool:
+def _in_all(files: Sequence[Path], column: str, data: DataConfig, rename: Mapping[str, str]) -> bool:
     """Tell whether every file has a column.
 
     Raises:
         DataError: If some files have it and others do not.
     """
-    found = {path: column in _columns(path, tree, {k: v for k, v in rename.items() if k == column}) for path in files}
+    found = {path: column in _columns(path, data, {k: v for k, v in rename.items() if k == column}) for path in files}
     lacking = next((path for path, has in found.items() if not has), None)
     if lacking is not None and any(found.values()):
         raise DataError(
@@ -153,7 +153,7 @@ def _in_all(files: Sequence[Path], column: str, tree: str | None, rename: Mappin
     return lacking is None
 
 
-def _columns(path: Path, tree: str | None, rename: Mapping[str, str]) -> set[str]:
-    with open_reader(path, tree) as reader:
+def _columns(path: Path, data: DataConfig, rename: Mapping[str, str]) -> set[str]:
+    with open_reader(path, data.tree, layout=data.layout) as reader:
         stored = set(reader.columns())
     return {*stored, *(name for name, branch in rename.items() if branch in stored)}

@@ -92,7 +92,7 @@ def read_events(
     usable = usable_files(paths, features, wanted, tree=features.data.tree)
     policy, parts = BadRowPolicy(skip_bad), []
     for path in usable.paths:
-        with open_reader(path, features.data.tree) as reader:
+        with open_reader(path, features.data.tree, layout=features.data.layout) as reader:
             first_row = 0
             for table in reader.iterate(features.readable(wanted, reader.columns(), str(path)), _CHUNK):
                 parts.append(_part(features, table, str(path), first_row, policy))
@@ -118,7 +118,7 @@ class _Part:
 
 
 def _columns_of(path: Path, features: Features) -> set[str]:
-    with open_reader(path, features.data.tree) as reader:
+    with open_reader(path, features.data.tree, layout=features.data.layout) as reader:
         return set(reader.columns())
 
 
