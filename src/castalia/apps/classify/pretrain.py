@@ -98,7 +98,7 @@ def _prepare(config: PretrainConfig, request: TrainRequest) -> Prepared:
     check_types(tuple(config.objects), training)
     for sample, loaded in (("training", training), ("validation", validation)):
         check_weights(event_batch(loaded.arrays), sample)
-    name, options = config.model.resolve()
+    name, options = config.estimator()
     estimator = build(name, options, features.layout, config.training.seed)
     task = model_task(PRETRAINED, estimator, features.layout, (training, validation), config.training)
     return Prepared(
