@@ -97,6 +97,8 @@ def test_a_shown_command_of_classify_runs(
     line: str, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(desk)
+    for drawn in ("evaluate.draw_figures", "compare.draw_comparison"):  # tests/apps/classify draws them
+        monkeypatch.setattr(f"castalia.apps.classify.{drawn}", lambda *_: {})
     words = shlex.split(line.replace("--workers 2", "--workers 1"))
     if "--resume" not in words:
         words = [str(tmp_path / word) if words[i - 1] == "-o" else word for i, word in enumerate(words)]

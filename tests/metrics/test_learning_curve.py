@@ -24,6 +24,9 @@ def test_means_and_errors_over_seeds() -> None:
     assert found.sizes.tolist() == [1.0, 4.0]
     np.testing.assert_allclose(found.value, [0.5, 0.9])
     assert found.seeds.tolist() == [1, 3]
+    nearly = learning_curve([400.0, 100.0, 404.0, 396.0, 480.0], [0.8, 0.5, 0.9, 1.0, 1.1])
+    assert nearly.sizes.tolist() == [100.0, 400.0, 480.0], "a split by hash makes sizes that differ by a few"
+    np.testing.assert_allclose(nearly.value, [0.5, 0.9, 1.1])
     assert np.isnan(found.error[0])
     # Student's t of two degrees of freedom at 0.8413 is 1.321.
     assert found.error[1] == pytest.approx(1.321 * 0.1 / np.sqrt(3.0), rel=1e-3)

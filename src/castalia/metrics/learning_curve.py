@@ -17,6 +17,8 @@ __all__ = ["DataSaved", "LearningCurve", "data_saved", "learning_curve"]
 
 Floats = NDArray[np.float64]
 
+_SAME = 1.1  # times a size is still that size
+
 
 @final
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class LearningCurve:
     """What a recipe reaches with so many events.
 
     Attributes:
-        sizes: Training events a class, increasing, shape ``(sizes,)``.
+        sizes: Training events a class, increasing, shape ``(sizes,)``; the mean of those that count as one.
         value: Mean over seeds, shape ``(sizes,)``.
         error: Half of the 68 % interval of the mean, by Student's t for the number of seeds, same shape; NaN where
             there is one seed only.
@@ -58,7 +60,9 @@ class DataSaved:
 
 
 def learning_curve(sizes: ArrayLike, values: ArrayLike) -> LearningCurve:
-    """Average a score over trainings of equal size.
+    """Average a score over trainings of the same size.
+
+    Sizes up to a tenth above the smallest of them count as one: splits by a hash differ by a few events.
 
     Args:
         sizes: Training events a class of each training, positive, shape ``(trainings,)``.
@@ -70,11 +74,19 @@ def learning_curve(sizes: ArrayLike, values: ArrayLike) -> LearningCurve:
     number, score = as_column(sizes, "the training sizes"), as_column(values, "the scores of trainings")
     if len(number) != len(score) or number.min() <= 0.0:
         raise DataError(f"{len(number)} training sizes for {len(score)} scores; give one positive size a score.")
-    different = np.unique(number)
-    groups = [score[number == one] for one in different]
+    order = np.argsort(number, kind="stable")
+    starts = [0]
+    for place in range(1, len(order)):
+        if number[order[place]] > _SAME * number[order[starts[-1]]]:
+            starts.append(place)
+    members = np.split(order, starts[1:])
+    groups = [score[one] for one in members]
     errors = [_mean_error(one) for one in groups]
     return LearningCurve(
-        different, np.array([one.mean() for one in groups]), np.array(errors), np.array([len(one) for one in groups])
+        np.array([number[one].mean() for one in members]),
+        np.array([one.mean() for one in groups]),
+        np.array(errors),
+        np.array([len(one) for one in groups]),
     )
 
 

@@ -100,15 +100,15 @@ def _finish(upper: Axes, lower: Axes, lines: Sequence[RocLine], signal: str, bac
     lower.set_ylabel("Ratio to\n" + lines[0].name if len(lines) > 1 else "Relative\nband", fontsize=9.0)
     lower.axhline(1.0, color=TARGET, linewidth=0.8, zorder=0)
     lower.set_xlim(0.0, 1.0)
-    reach = [1.05]
+    reach = [0.95, 1.05]
     for one in lines:
         # Where the band is as wide as a quarter of the value, a ratio says little; it must not set the range.
         told = (one.low > 0.0) & (one.high < 1.25 * one.low) & (lines[0].background > 0.0)
         for end in (one.low[told], one.high[told]):
-            ratio = lines[0].background[told] / end
-            reach.append(float(np.max(np.maximum(ratio, 1.0 / ratio), initial=1.0)))
-    span = min(max(reach), _MOST_RATIO) - 1.0
-    lower.set_ylim(max(0.0, 1.0 - 1.1 * span), 1.0 + 1.1 * span)
+            reach.extend((lines[0].background[told] / end).tolist())
+    low, high = min(reach), min(max(reach), _MOST_RATIO)
+    room = 0.15 * (high - low)
+    lower.set_ylim(max(0.0, low - room), high + room)
     for axes in (upper, lower):
         axes.yaxis.set_label_coords(-0.15, 0.5)
         axes.yaxis.label.set_verticalalignment("center")

@@ -7,12 +7,14 @@ import pytest
 from castalia_console import here, read
 from class_toys import CLASSES, MODEL, OBJECTS, TRAINING, config, events, write
 
-from castalia.apps.classify.config import parse_config
+from castalia.apps.classify.config import parse_config, parse_pretraining
 from castalia.apps.classify.events import balanced, event_batch, labelled, object_keys
 from castalia.apps.classify.model import ClassifierRun
 from castalia.data.loading import load_arrays
+from castalia.data.strict import StrictModel
 from castalia.data.table import Table
 from castalia.errors import ConfigError, DataError
+from castalia.estimators import registry
 
 SHORT = TRAINING.replace("epochs = 4", "epochs = 1")
 RELATIONS = '[relations]\nsame_w = "from_w"\nsame_top = "from_top"\n'
@@ -157,10 +159,30 @@ def test_a_class_without_events_is_named(samples):
         balanced(half, made, "test")
 
 
-def test_a_pre_training_has_no_preset_and_no_members(samples, tmp_path):
+class WithBackbone(StrictModel):
+    width: int = 64
+    kind: str = "toy"
+
+
+class BackboneConfig(StrictModel):
+    backbone: WithBackbone = WithBackbone()
+
+
+def test_a_pre_training_trains_the_backbone_of_a_preset(tmp_path, monkeypatch):
+    monkeypatch.setitem(registry.PRESETS, "classify", ("toy-classifier", {"backbone": {"width": 32}}))
+    monkeypatch.setattr("castalia_classifiers.ToyClassifier.Config", BackboneConfig)
+    text = f'[data]\nfiles = ["light.parquet"]\n{OBJECTS}[model]\noptions = {{ hidden_share = 0.5 }}\n'
+    name, options = parse_pretraining(text, tmp_path / "p.toml", tmp_path).estimator()
+    assert (name, options) == ("object_pretraining", {"hidden_share": 0.5, "backbone": {"width": 32, "kind": "toy"}})
+    own = text.replace("hidden_share = 0.5", "backbone = { width = 8 }")
+    _, options = parse_pretraining(own, tmp_path / "p.toml", tmp_path).estimator()
+    assert options == {"backbone": {"width": 8, "kind": "toy"}}
+
+
+def test_a_pre_training_needs_a_backbone_and_has_no_members(samples, tmp_path):
     text = f'[data]\nfiles = ["light.parquet"]\n{OBJECTS}MODEL{SHORT}'
     for model, sentence in (
-        ('[model]\npreset = "classify"\n', "needs no preset"),
+        ('[model]\npreset = "compact"\n', "has no backbone"),
         ('[model]\nestimator = "toy-pretraining"\nmembers = 3\n', "a pre-training has one model"),
     ):
         (tmp_path / "p.toml").write_text(text.replace("MODEL", model))

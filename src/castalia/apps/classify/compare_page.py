@@ -110,7 +110,7 @@ def _ranking(found: Comparison) -> TableItem:
                 Cell(name),
                 measured(one.judged.mean_auc.value, one.judged.mean_auc.error),
                 measured(behind.value, behind.error),
-                measured(apart),
+                measured(round(apart, 1)),
                 status(not gate_reasons(one.judged, None)),
                 Cell(one.recipe),
                 measured(one.training_events),

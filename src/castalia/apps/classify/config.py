@@ -13,7 +13,7 @@ from castalia.data.layout import Layout, Variable
 from castalia.data.strict import StrictModel
 from castalia.data.typed_objects import TypedObject, TypedObjects
 from castalia.errors import ConfigError
-from castalia.estimators.registry import estimator_class
+from castalia.estimators.registry import estimator_class, preset
 from castalia.runs.configuration import FILE_LISTS, ModelConfig, absolute_files, parse_toml
 from castalia.training.config import TrainingConfig
 
@@ -33,7 +33,7 @@ PRESET = "classify"
 """Preset of a configuration that names none."""
 
 PRETRAINING = "object_pretraining"
-"""Estimator of a pre-training that names none."""
+"""Estimator of a pre-training, unless it names one."""
 
 LABEL = "class"
 """Name of the first target: the number of the class."""
@@ -201,7 +201,7 @@ class PretrainConfig(StrictModel):
     Attributes:
         data: Files, tree, identifiers, weight and selection.
         objects: Which objects are of each type, by its name.
-        model: Which estimator.
+        model: The preset whose backbone is trained, with options of the pre-training; or which estimator.
         training: How it is trained.
     """
 
@@ -216,6 +216,22 @@ class PretrainConfig(StrictModel):
         if value.members != 1:
             raise ValueError(f"members = {value.members} is for classifiers; a pre-training has one model")
         return value
+
+    def estimator(self) -> tuple[str, dict[str, Any]]:
+        """Return the name and the options of the estimator: with a preset, one that trains the preset's backbone.
+
+        Raises:
+            ConfigError: If the preset is not known or has no backbone.
+        """
+        if self.model.estimator is not None:
+            return self.model.resolve()
+        name, options = preset(self.model.preset)
+        known: Any = estimator_class(name)
+        if "backbone" not in known.Config.model_fields:
+            raise ConfigError(f"The preset '{self.model.preset}' has no backbone to be pre-trained; take 'classify'.")
+        backbone = known.Config.model_validate(options).backbone.model_dump(mode="json")
+        own = dict(self.model.options)
+        return PRETRAINING, {**own, "backbone": {**backbone, **own.get("backbone", {})}}
 
     def features(self) -> Features:
         """Return how events become arrays.
@@ -245,13 +261,8 @@ def parse_config(text: str, path: Path, folder: Path, seed: int | None = None) -
 
 def parse_pretraining(text: str, path: Path, folder: Path, seed: int | None = None) -> PretrainConfig:
     """Build the configuration of a pre-training from TOML text; arguments and errors as for ``parse_config``."""
-    config = parse_toml(PretrainConfig, text, path, documentation="docs/classify.md", seed=seed, preset=PRETRAINING)
-    model = config.model
-    if model.estimator is None:
-        if model.preset != PRETRAINING:
-            raise ConfigError(f"{path}: preset = '{model.preset}' is for classifiers; a pre-training needs no preset.")
-        model = model.model_copy(update={"estimator": PRETRAINING})
-    return config.model_copy(update={"data": absolute_files(config.data, folder), "model": model})
+    config = parse_toml(PretrainConfig, text, path, documentation="docs/classify.md", seed=seed, preset=PRESET)
+    return config.model_copy(update={"data": absolute_files(config.data, folder)})
 
 
 def _absolute(value: tuple[str, ...] | int, folder: Path) -> tuple[str, ...] | int:

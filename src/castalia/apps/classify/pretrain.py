@@ -92,13 +92,12 @@ def open_backbone(path: Path) -> Backbone:
 
 
 def _prepare(config: PretrainConfig, request: TrainRequest) -> Prepared:
-    features = config.features()
+    features, (name, options) = config.features(), config.estimator()
     inputs = open_inputs(features, request.skip_bad_files)
     training, validation = (inputs.load(split, request.skip_bad) for split in ("train", "validation"))
     check_types(tuple(config.objects), training)
     for sample, loaded in (("training", training), ("validation", validation)):
         check_weights(event_batch(loaded.arrays), sample)
-    name, options = config.model.resolve()
     estimator = build(name, options, features.layout, config.training.seed)
     task = model_task(PRETRAINED, estimator, features.layout, (training, validation), config.training)
     return Prepared(

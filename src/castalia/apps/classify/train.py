@@ -68,11 +68,11 @@ def train(request: TrainRequest, progress: StepProgress | None = None) -> dict[s
 
 
 def _prepare(config: ClassifyConfig, backbone: Backbone | None, request: TrainRequest) -> Prepared:
+    model = config.estimator()
+    name, options = model.resolve()
     samples = _open_samples(config, request.skip_bad_files)
     training, validation = (_load(config, samples, split, request.skip_bad) for split in ("train", "validation"))
     check_types(tuple(config.objects), training)
-    model = config.estimator()
-    name, options = model.resolve()
     estimator = build(name, options, config.layout, config.training.seed)
     if not isinstance(estimator, Classifier):
         raise ConfigError(f"The estimator '{name}' is no classifier; take the preset 'classify'.")
