@@ -99,7 +99,8 @@ def undeclared(text: str, module: str) -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     everything = sum(project["optional-dependencies"].values(), project["dependencies"])
     names = {re.split(r"[<>=]", one)[0].lower().replace("-", "_") for one in everything}
-    names |= {"sklearn"} if "scikit_learn" in names else set()
+    # Those that are imported by another name than they are installed by.
+    names |= {own for own, package in {"sklearn": "scikit_learn", "xgboost": "xgboost_cpu"}.items() if package in names}
     libraries = {one.target.partition(".")[0] for one in imports_of(text, module, is_package=False)}
     return sorted(libraries - names - set(sys.stdlib_module_names) - {"castalia"})
 
