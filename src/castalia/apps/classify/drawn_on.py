@@ -20,7 +20,7 @@ from castalia.rng import Stream
 
 __all__ = ["importances"]
 
-_EVENTS = 10_000  # every feature is exchanged twice and all events are scored again: more would only make it slower
+_EVENTS = 5_000  # every feature is exchanged twice and all events are scored again: more would only make it slower
 
 
 def importances(run: ClassifierRun, events: JudgedClasses, batch: Batch) -> tuple[Importance, ...]:
