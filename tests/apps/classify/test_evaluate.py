@@ -79,6 +79,14 @@ def test_the_files_of_the_training_are_judged_by_their_test_split(folder):
     assert "events of class 'light' are left to judge on" in ended.refused(3)
 
 
+def test_a_dry_run_writes_nothing(folder, fresh, tmp_path):
+    words = ("classify", "evaluate", folder / "good", *fresh, "-o", tmp_path / "report", "--dry-run", "--json")
+    summary = here(*words).good().json
+    assert summary["test_events"] == 2 * TEST_EVENTS
+    assert summary["estimated_seconds"] > 0.0
+    assert not (tmp_path / "report").exists()
+
+
 def test_an_unmet_goal_fails_the_gate_with_a_complete_report(folder, fresh, tmp_path, monkeypatch):
     monkeypatch.setattr("castalia.apps.classify.evaluate.draw_figures", lambda *_: {})
     ended = here("classify", "evaluate", folder / "lazy", *fresh, "-o", tmp_path / "report", "--goal", 0.999)

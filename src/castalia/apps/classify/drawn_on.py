@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Final, final
 
 import numpy as np
 import torch
@@ -18,9 +18,10 @@ from castalia.estimators.base import Batch, Events, ObjectSet
 from castalia.metrics.importance import Importance, exchanged_objects, exchanged_rows, permutation_importance
 from castalia.rng import Stream
 
-__all__ = ["importances"]
+__all__ = ["IMPORTANCE_EVENTS", "importances"]
 
-_EVENTS = 10_000  # every feature is exchanged twice and all events are scored again: more would only make it slower
+IMPORTANCE_EVENTS: Final = 5_000
+"""Most events of the importances: every feature is exchanged twice and all of them are scored again."""
 
 
 def importances(run: ClassifierRun, events: JudgedClasses, batch: Batch) -> tuple[Importance, ...]:
@@ -31,7 +32,7 @@ def importances(run: ClassifierRun, events: JudgedClasses, batch: Batch) -> tupl
         events: Events that it did not learn from.
         batch: The same as it is given them.
     """
-    chosen = Stream(events.seed, "importance events").at().permutation(len(batch))[:_EVENTS]
+    chosen = Stream(events.seed, "importance events").at().permutation(len(batch))[:IMPORTANCE_EVENTS]
     some = batch.take(torch.from_numpy(chosen))
     few = replace(events, label=events.label[chosen], weight=events.weight[chosen], mass=None)
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from castalia import __version__
-from castalia.apps.classify.drawn_on import importances
+from castalia.apps.classify.drawn_on import IMPORTANCE_EVENTS, importances
 from castalia.apps.classify.figures import draw_figures
 from castalia.apps.classify.judged_sample import JudgedSample, JudgeRequest, expectation_of, read_judged_sample
 from castalia.apps.classify.judging import judge
@@ -25,7 +25,8 @@ __all__ = ["JudgeRequest", "evaluate"]
 log = logging.getLogger(__name__)
 
 _STEPS = ("reading", "judging", "exchanging features", "drawing figures")
-_EVENTS_PER_SECOND, _START_SECONDS = 4_000.0, 20.0
+_START_SECONDS, _EVENTS_PER_SECOND = 20.0, 10_000.0  # of figures, and of the bootstrap of events
+_TIMED, _EXCHANGES = 500, 10  # events that the model is timed on; exchanges of features of a type of object
 
 
 def evaluate(request: JudgeRequest, progress: StepProgress | None = None) -> tuple[dict[str, Any], GateError | None]:
@@ -54,8 +55,7 @@ def evaluate(request: JudgeRequest, progress: StepProgress | None = None) -> tup
     sample = read_judged_sample([run], request)
     number = len(sample.events.label)
     if request.dry_run:
-        seconds = _START_SECONDS + number / _EVENTS_PER_SECOND
-        return {"dry_run": True, "test_events": number, "estimated_seconds": round(seconds, 1)}, None
+        return {"dry_run": True, "test_events": number, "estimated_seconds": _estimated_seconds(run, sample)}, None
     inputs = {**sample.checksums, "model": run.sha256}
     (batch,) = sample.batches
     with ReportFolder.create(request.output, "classify evaluate", inputs, request.seed, request.overwrite) as folder:
@@ -87,6 +87,16 @@ def evaluate(request: JudgeRequest, progress: StepProgress | None = None) -> tup
         return summary, None
     more = f" (and {len(reasons) - 1} more reasons in the report)" if len(reasons) > 1 else ""
     return summary, GateError(f"{path}: the quality gate failed: {reasons[0]}{more}")
+
+
+def _estimated_seconds(run: ClassifierRun, sample: JudgedSample) -> float:
+    """Time the model on some events; most of the time goes into scoring again what was exchanged."""
+    (batch,) = sample.batches
+    few, begin = next(batch.chunks(_TIMED)), time.monotonic()
+    run.probabilities(few)
+    each = (time.monotonic() - begin) / len(few)
+    scored = len(batch) + _EXCHANGES * len(run.config.objects) * min(len(batch), IMPORTANCE_EVENTS)
+    return round(_START_SECONDS + len(batch) / _EVENTS_PER_SECOND + each * scored, 1)
 
 
 def _provenance(run: ClassifierRun, request: JudgeRequest, sample: JudgedSample) -> dict[str, Any]:
