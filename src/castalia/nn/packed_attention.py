@@ -42,10 +42,14 @@ class _PackedAttention(torch.autograd.Function):
         gradient = gradient.reshape(sets, count, heads, size).transpose(1, 2).reshape(flat, count, size)
         of_score = share * torch.bmm(gradient, value.mT)
         of_score -= share * of_score.sum(-1, keepdim=True)
-        ordered = torch.stack([torch.bmm(of_score, key), torch.bmm(of_score.mT, query), torch.bmm(share.mT, gradient)])
-        ordered[:2] *= size**-0.5
+        of_bias = of_score.view(sets, heads, count, count)
+        of_score = of_score * size**-0.5
+        ordered = torch.empty((3, flat, count, size), dtype=query.dtype, device=query.device)
+        torch.bmm(of_score, key, out=ordered[0])
+        torch.bmm(of_score.mT, query, out=ordered[1])
+        torch.bmm(share.mT, gradient, out=ordered[2])
         packed = ordered.view(3, sets, heads, count, size).permute(1, 3, 0, 2, 4).reshape(sets, count, -1)
-        return packed, of_score.view(sets, heads, count, count)
+        return packed, of_bias
 
 
 def packed_attention(packed: Tensor, bias: Tensor) -> Tensor:
