@@ -9,6 +9,7 @@ import typer
 
 from castalia.cli.console import print_result, step_progress
 from castalia.cli.generate_collider import add_collider_commands
+from castalia.cli.generate_pxd import pxd
 from castalia.cli.options import (
     DryRun,
     Json,
@@ -94,3 +95,4 @@ def diphoton(
 
 
 add_collider_commands(app)
+app.command()(pxd)

@@ -26,6 +26,7 @@ __all__ = [
     "TrainingSeed",
     "Tree",
     "Workers",
+    "parse_choice",
     "parse_rename",
     "parse_values",
 ]
@@ -67,6 +68,19 @@ OutputFile = Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help
 RunOutput = Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="Run folder to create.")]
 ReportOutput = Annotated[Path, typer.Option("-o", "--output", metavar="REPORT", help="Report folder to create.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder written by `train`.")]
+
+
+def parse_choice(text: str, option: str) -> float | tuple[float, float]:
+    """Turn ``VALUE`` or ``LOW:HIGH`` of an option into a number or an interval.
+
+    Raises:
+        ConfigError: If it is neither.
+    """
+    low, colon, high = text.partition(":")
+    try:
+        return (float(low), float(high)) if colon else float(low)
+    except ValueError:
+        raise ConfigError(f"{option} {text!r}: write a number, or LOW:HIGH such as 0.5:1.") from None
 
 
 def parse_rename(pairs: Sequence[str] | None) -> dict[str, str]:

@@ -131,33 +131,58 @@ class Regrouper:
 
     Args:
         size: Rows per table, at least 1.
+        numbers: Numbers in lists that complete a table before it has ``size`` rows; no limit where ``None``.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, numbers: int | None = None) -> None:
         if size < 1:
             raise DataError(f"a chunk of {size} rows is not possible; ask for at least 1.")
         self._size = size
+        self._limit = np.inf if numbers is None else numbers
         self._waiting: list[Table] = []
         self._rows = 0
+        self._numbers = 0
 
     def push(self, table: Table) -> Iterator[Table]:
         """Take in ``table`` and yield every full table that is now complete."""
         if len(table):
             self._waiting.append(table)
             self._rows += len(table)
-        if self._rows < self._size:
+            self._numbers += int(self._numbers_of(table).sum())
+        if self._rows < self._size and self._numbers < self._limit:
             return
         whole = Table.concatenate(self._waiting)
-        full = self._rows - self._rows % self._size
-        rest = whole.slice(full, self._rows)
-        self._rows -= full
+        stops = self._stops(np.cumsum(self._numbers_of(whole)))
+        rest = whole.slice(stops[-1], len(whole))
+        self._rows, self._numbers = len(rest), int(self._numbers_of(rest).sum())
         self._waiting = [rest] if self._rows else []
-        for start in range(0, full, self._size):
-            yield whole.slice(start, start + self._size)
+        for start, stop in zip([0, *stops], stops, strict=False):
+            yield whole.slice(start, stop)
+
+    def _numbers_of(self, table: Table) -> NDArray[np.int64]:
+        """Return how many numbers each row has in jagged lists, zeros where there is no limit to them."""
+        total = np.zeros(len(table), dtype=np.int64)
+        for name in table if np.isfinite(self._limit) else ():
+            if isinstance(table[name], ak.Array):
+                total += np.asarray(ak.to_numpy(ak.num(table[name], axis=1)))
+        return total
+
+    def _stops(self, numbers: NDArray[np.int64]) -> list[int]:
+        """Return the rows after which tables end, given how many numbers there are up to and with each row."""
+        stops: list[int] = []
+        start = before = 0
+        while True:
+            # The row that reaches the limit is the last of its table.
+            full = int(np.searchsorted(numbers, before + self._limit)) + 1
+            stop = min(start + self._size, full)
+            if stop > len(numbers):
+                return stops
+            stops.append(stop)
+            start, before = stop, int(numbers[stop - 1])
 
     def rest(self) -> Table | None:
         """Return the rows that fill no table, once; ``None`` where there are none."""
-        waiting, self._waiting, self._rows = self._waiting, [], 0
+        waiting, self._waiting, self._rows, self._numbers = self._waiting, [], 0, 0
         return Table.concatenate(waiting) if waiting else None
 
 

@@ -79,7 +79,9 @@ def generate_file(
     }
 
 
-def estimate(task: Task, events: int, unit_events: int, start_events: int, workers: int) -> dict[str, Any]:
+def estimate(
+    task: Task, events: int, unit_events: int, start_events: int, workers: int, *, sizes: tuple[int, int] = (50, 500)
+) -> dict[str, Any]:
     """Time two batches of different size, so that the cost of a start and that of an event come apart.
 
     Args:
@@ -88,21 +90,23 @@ def estimate(task: Task, events: int, unit_events: int, start_events: int, worke
         unit_events: Events a unit.
         start_events: Events after which the task starts anew, as its process does for each unit or each point.
         workers: Number of processes.
+        sizes: Events of the two batches.
 
     Returns:
         Units, seconds and bytes before compression, as a dry run shows them.
     """
     # The first is not counted: it loads what the process needs, once.
-    sizes, seconds, size = (50, 50, 500), [], 0.0
-    for number in sizes:
+    small, large = sizes
+    seconds, size = [], 0.0
+    for number in (small, small, large):
         started = time.monotonic()
         unit = Unit(index=0, key="dry run", source="", start=0, stop=number)
         tables = [piece.table if isinstance(piece, Produced) else piece for piece in task.run(unit)]
         seconds.append(time.monotonic() - started)
         size = row_bytes(tables)
     # Where a busy machine made the small one as slow as the large one, the large one's mean is what is known.
-    per_event = (seconds[2] - seconds[1]) / (sizes[2] - sizes[1]) if seconds[2] > seconds[1] else seconds[2] / sizes[2]
-    start = max(seconds[1] - sizes[1] * per_event, 0.0)
+    per_event = (seconds[2] - seconds[1]) / (large - small) if seconds[2] > seconds[1] else seconds[2] / large
+    start = max(seconds[1] - small * per_event, 0.0)
     return {
         "dry_run": True,
         "events": events,

@@ -19,6 +19,8 @@ __all__ = ["RootReader"]
 
 _STEP = 65_536
 """Rows read at once at least: every step costs some time for each branch, however few rows it has."""
+_STEP_BYTES = 2**26
+"""Bytes that are not exceeded for the sake of that."""
 
 _RNTUPLE = "ROOT::RNTuple"
 _NO_RNTUPLE = "RNTuple is not read yet; write a TTree (with uproot: mktree)"
@@ -81,9 +83,10 @@ class RootReader(Reader):
 
     def _rows(self, branches: Mapping[str, str], chunk: int, start: int, stop: int) -> Iterator[Table]:
         wanted = set(branches.values())
+        bytes_per_row = sum(self._tree[name].uncompressed_bytes for name in wanted) / max(self.count(), 1)
         pieces = self._tree.iterate(
             filter_branch=lambda branch: branch.name in wanted,
-            step_size=max(chunk, _STEP),  # the base class cuts to size
+            step_size=max(chunk, min(_STEP, int(_STEP_BYTES / max(bytes_per_row, 1.0)))),  # the base class cuts to size
             entry_start=start,
             entry_stop=stop,
             library="ak",

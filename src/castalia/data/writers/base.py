@@ -23,6 +23,8 @@ __all__ = ["Writer", "WrittenFile"]
 
 _GROUP_ROWS = 65_536
 """Rows of a Parquet row group or of the baskets of a tree: fixed, so that files do not depend on the chunks written."""
+_GROUP_NUMBERS = 2**25
+"""Numbers in lists after which a group ends earlier: rows of pixel hits have hundreds of thousands."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Writer(ABC):
         self.path = path
         self.schema = schema
         self._hashers = {column.name: ColumnHasher(column) for column in schema.columns}
-        self._groups = Regrouper(_GROUP_ROWS)
+        self._groups = Regrouper(_GROUP_ROWS, _GROUP_NUMBERS)
         self._entries = 0
         self._stack = ExitStack()
         self._summary: WrittenFile | None = None

@@ -1,0 +1,83 @@
+"""``castalia generate pxd``: beam background in Belle II's pixel detector."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from castalia.cli.console import print_result, step_progress
+from castalia.cli.options import (
+    DryRun,
+    Json,
+    OutputFile,
+    Overwrite,
+    Resume,
+    SeedOption,
+    Workers,
+    parse_choice,
+)
+
+__all__ = ["pxd"]
+
+_METAVAR = "VALUE|LOW:HIGH"
+
+
+def pxd(
+    events: Annotated[int, typer.Option("--events", min=1, help="Events to make.")],
+    output: OutputFile,
+    luminosity: Annotated[
+        str | None,
+        typer.Option(metavar=_METAVAR, help="Over the reference's; LOW:HIGH is drawn event by event."),
+    ] = None,
+    current_her: Annotated[
+        str | None, typer.Option(metavar=_METAVAR, help="Electron current over the reference's.")
+    ] = None,
+    current_ler: Annotated[
+        str | None, typer.Option(metavar=_METAVAR, help="Positron current over the reference's.")
+    ] = None,
+    pressure: Annotated[
+        str | None, typer.Option(metavar=_METAVAR, help="Pressure of the rest gas over the reference's.")
+    ] = None,
+    synchrotron: Annotated[
+        str | None, typer.Option(metavar=_METAVAR, help="Synchrotron photons an electron over the reference's.")
+    ] = None,
+    common_mode: Annotated[
+        str | None, typer.Option(metavar=_METAVAR, help="Relative spread of what all rates of an event share.")
+    ] = None,
+    seed: SeedOption = 1,
+    workers: Workers = 1,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Beam background in Belle II's pixel detector, by our own simulation; a .root file is in basf2's terms.
+
+    Example: castalia generate pxd --events 1000 --luminosity 0.5:1 --seed 1 -o background.parquet
+    """
+    from castalia.production.pxd import PxdRequest, generate_pxd
+
+    given = {
+        "luminosity": luminosity,
+        "current_her": current_her,
+        "current_ler": current_ler,
+        "pressure": pressure,
+        "synchrotron": synchrotron,
+        "common_mode": common_mode,
+    }
+    request = PxdRequest(
+        events=events,
+        output=output,
+        knobs={
+            name: parse_choice(text, f"--{name.replace('_', '-')}") for name, text in given.items() if text is not None
+        },
+        seed=seed,
+        workers=workers,
+        resume=resume,
+        overwrite=overwrite,
+        dry_run=dry_run,
+    )
+    with step_progress("background events") as progress:
+        summary = generate_pxd(request, progress)
+    print_result(summary, json)
