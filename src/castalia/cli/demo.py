@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
 from castalia.cli.console import print_result
 from castalia.cli.options import Json, Overwrite, SeedOption, Workers
+from castalia.errors import CastaliaError, ConfigError
 
 __all__ = ["demo"]
+
+Demo: TypeAlias = Callable[[Path, bool, int, int, bool], tuple[dict[str, Any], CastaliaError | None]]
 
 
 def demo(
@@ -45,9 +49,8 @@ def demo(
     from castalia.cli.demo_simulate import demo_simulate
     from castalia.cli.demo_steps import demo_folder
     from castalia.cli.demo_unfold import demo_unfold
-    from castalia.errors import ConfigError
 
-    others = {"scan": demo_scan, "unfold": demo_unfold, "classify": partial(demo_classify, real=real)}
+    others: dict[str, Demo] = {"scan": demo_scan, "unfold": demo_unfold, "classify": partial(demo_classify, real=real)}
     if application != "simulate" and application not in others:
         raise ConfigError(f"There is no demo of {application!r}; known: simulate, {', '.join(others)}.")
     if application in others and process is not None:

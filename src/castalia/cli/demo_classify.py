@@ -102,15 +102,15 @@ FULL = _Size(
     labelled=20_000,
     fresh=24_000,
     unlabelled={"ttbar": 6_400, "singletop": 2_400, "wjets": 4_800, "zjets": 2_400},
-    epochs=(12, 20),
-    expected=(110, 25, 70, 35, 40, 40, 15, 30),
+    epochs=(15, 30),
+    expected=(105, 15, 70, 55, 60, 60, 15, 25),
 )
 QUICK = _Size(
     labelled=6_400,
     fresh=8_000,
     unlabelled={"ttbar": 1_600, "singletop": 600, "wjets": 1_200, "zjets": 600},
-    epochs=(8, 10),
-    expected=(35, 10, 10, 6, 7, 7, 6, 12),
+    epochs=(8, 14),
+    expected=(35, 5, 9, 9, 11, 11, 8, 10),
 )
 
 _ARMS: Final = (
