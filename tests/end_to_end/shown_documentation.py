@@ -4,7 +4,7 @@ import inspect as python_inspect
 import re
 from pathlib import Path
 
-from castalia.cli import demo_scan, demo_simulate, demo_unfold
+from castalia.cli import demo_classify, demo_scan, demo_simulate, demo_unfold
 from castalia.cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +35,10 @@ CONFIGS = {
     **{path.name: path.read_text() for path in (ROOT / "examples").glob("*.toml")},
     "demo": demo_simulate.CONFIG.format(events=100, epochs=2, seed=1),
     "demo scan": demo_scan.CONFIG.format(epochs=2, seed=1),
+    "demo classify": demo_classify.CONFIG.format(decay_weight=1.0, epochs=2, batch_size=64, seed=1),
+    "demo classify pretraining": demo_classify.PRETRAINING.format(
+        data=demo_classify.UNLABELLED, epochs=2, batch_size=128, seed=1
+    ),
     "demo unfold": demo_unfold.CONFIG.format(epochs=2, seed=1),
 }
 

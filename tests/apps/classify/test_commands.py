@@ -227,11 +227,43 @@ def test_measured_events_need_neither_weight_nor_identifiers(folder, tmp_path):
     assert read(tmp_path / "s.root").names == ("event_index", "score_light", "score_heavy", "out_of_range")
 
 
+def test_files_with_a_layout_are_read_by_it_everywhere(folder, tmp_path):
+    layout = 'layout = { columns = { weight = "EventWeight", jet_btag = "jet_tag" } }'
+    for name, heavy in (("light", False), ("heavy", True)):
+        for prefix, seed in (("", 1), ("fresh_", 2)):
+            table = events(EVENTS, heavy, seed)
+            other = table.without(["weight", "jet_btag"])
+            other = other.with_columns({"EventWeight": table["weight"], "jet_tag": table["jet_btag"]})
+            write(tmp_path / f"{prefix}{name}.parquet", other)
+    here("classify", "train", config(tmp_path, f'[data]\nweight = "weight"\n{layout}\n'), "-o", tmp_path / "run").good()
+    fresh_files = [f"{name}={tmp_path / f'fresh_{name}.parquet'}" for name in ("light", "heavy")]
+    evaluated = here("classify", "evaluate", tmp_path / "run", *fresh_files, "-o", tmp_path / "report", "--json")
+    assert evaluated.json["auc"]["value"] > 0.8
+    # Without its layout the weight would not be found, and left out as if the events were measured ones.
+    here("classify", "predict", tmp_path / "run", tmp_path / "fresh_heavy.parquet", "-o", tmp_path / "s.parquet").good()
+    scored = read(tmp_path / "s.parquet")
+    assert np.array_equal(scored["weight"], events(EVENTS, True, 2)["weight"])
+    renamed = ("--rename", "weight=EventWeight")
+    here(
+        "classify",
+        "predict",
+        tmp_path / "run",
+        tmp_path / "fresh_heavy.parquet",
+        "-o",
+        tmp_path / "r.parquet",
+        *renamed,
+    ).good()
+    assert np.array_equal(read(tmp_path / "r.parquet")["weight"], scored["weight"])
+
+
 def test_runs_that_classify_nothing(folder, run, tmp_path):
     words = (folder / "fresh_light.parquet", "-o", tmp_path / "s.parquet")
     assert "is a run of 'simulate'" in here("classify", "predict", run, *words).refused(4)
     assert "knows no classes yet" in here("classify", "predict", folder / "pretrained", *words).refused(4)
     assert "no such run folder" in here("classify", "predict", tmp_path / "nothing", *words).refused(4)
+    exported = ("export", folder / "run", "-o", tmp_path / "model.onnx")
+    assert "is a run of 'classify'; give one written by `simulate train`" in here(*exported).refused(4)
+    assert not (tmp_path / "model.onnx").exists()
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def take(figures: Mapping[str, FigureItem], *kinds: str) -> tuple[FigureItem, ..
 
 
 def _headlines(judged: Judgement) -> tuple[Headline, ...]:
-    worst = max(judged.reliabilities, key=lambda one: one.error.value).error
+    worst = max((one.error for one in judged.reliabilities), key=lambda one: one.debiased - one.debiased_floor)
     first = judged.contests[0]
     half = first.curve.at(0.5)
     best = first.curve.best_improvement()
@@ -158,8 +158,9 @@ def _headlines(judged: Judgement) -> tuple[Headline, ...]:
         Headline("AUC", measured(judged.mean_auc.value, judged.mean_auc.error), floor=Cell("0.5")),
         Headline("Rejection at 50 % efficiency", rejection, floor=Cell("2")),
         Headline("Largest improvement", improvement, floor=Cell("1")),
-        Headline("Expected calibration error", measured(worst.value, worst.error), floor=measured(worst.floor),
-                 goal=f"≤ {CALIBRATED:g}", met=worst.value - worst.floor <= CALIBRATED),
+        Headline("Calibration error, debiased", measured(worst.debiased, worst.error),
+                 floor=measured(worst.debiased_floor), goal=f"≤ {CALIBRATED:g} above the floor",
+                 met=worst.debiased - worst.debiased_floor <= CALIBRATED),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from castalia import __version__
 from castalia.apps.classify.events import event_batch
 from castalia.apps.classify.model import ClassifierRun
+from castalia.data.feature_config import DataConfig
 from castalia.data.features import Features
 from castalia.data.readers import open_reader
 from castalia.data.schema import ColumnSpec, Schema
@@ -184,17 +185,17 @@ def _features(run: ClassifierRun, request: PredictRequest) -> Features:
     """Return how the files become arrays; measured events need no weight."""
     features, weight = run.features, run.config.data.weight
     check_rename(request.rename, (*features.columns_to_sample, *_flags(features)))
-    if weight is None or _has_column(request, weight, request.tree or features.data.tree):
+    if weight is None or _has_column(request, weight, features.data):
         return features
     return replace(features, data=features.data.model_copy(update={"weight": None}))
 
 
-def _has_column(request: PredictRequest, name: str, tree: str | None) -> bool:
-    """Tell whether the first file that can be opened has a column, by any name."""
+def _has_column(request: PredictRequest, name: str, data: DataConfig) -> bool:
+    """Tell whether the first file that can be opened has a column, by any name or by its layout."""
     for path in request.files:
         try:
-            with open_reader(path, tree) as reader:
-                return request.rename.get(name, name) in reader.columns()
+            with open_reader(path, request.tree or data.tree, request.rename, data.layout) as reader:
+                return name in reader.columns()
         except DataError:
             if not request.skip_bad_files:
                 raise
