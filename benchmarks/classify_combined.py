@@ -17,7 +17,7 @@ from itertools import product
 from typing import Any, Final
 
 from classify_jobs import conduct, table_of
-from classify_measures import Row, Rows, ahead, curve_of, learns, summary
+from classify_measures import Row, Rows, ahead, curves_of, learns, summary
 from classify_plan import FULL, OBSERVABLES, PRETEXT, QUICK, Forms, Plan
 from classify_run import SOURCES, Arm
 from record import Goal
@@ -61,8 +61,8 @@ def claims(plan: Plan, rows: Rows) -> tuple[dict[str, Any], list[Goal]]:
     table = table_of(plan, rows, SIGNAL)
     values = {
         "table": {name: {str(size): summary(one) for size, one in found.items()} for name, found in table.items()},
-        "auc_curves": {name: curve_of(found) for name, found in table.items()},
-        "improvement_curves": {name: curve_of(found, "improvement") for name, found in table.items()},
+        "auc_curves": curves_of(table),
+        "improvement_curves": curves_of(table, "improvement"),
     }
     goals = []
     if plan is QUICK_PLAN:

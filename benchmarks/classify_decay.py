@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from classify_jobs import best_like, best_trial, conduct, table_of
-from classify_measures import AHEAD, Row, Rows, ahead, curve_of, learns, saved, summary
+from classify_measures import AHEAD, Row, Rows, ahead, curve_of, curves_of, learns, saved, summary
 from classify_plan import FULL, OBSERVABLES, QUICK, Forms, Plan
 from classify_run import SOURCES, Arm
 from record import Goal
@@ -70,7 +70,7 @@ def claims(plan: Plan, rows: Rows) -> tuple[dict[str, Any], list[Goal]]:
         values["table"][signal] = {
             name: {str(size): summary(one) for size, one in found.items()} for name, found in arms.items()
         }
-        values["auc_curves"][signal] = {name: curve_of(found) for name, found in arms.items()}
+        values["auc_curves"][signal] = curves_of(arms)
         values["data_saved"][signal] = saved(scratch, curve, plan.sizes[-1].events)
         for size in plan.sizes:
             ours = best.get(size.events, [])

@@ -14,7 +14,19 @@ from castalia.metrics.learning_curve import LearningCurve, data_saved, learning_
 from castalia.rng import Stream
 from record import Goal
 
-__all__ = ["AHEAD", "Row", "Rows", "ahead", "curve_of", "difference", "learns", "row_of", "saved", "summary"]
+__all__ = [
+    "AHEAD",
+    "Row",
+    "Rows",
+    "ahead",
+    "curve_of",
+    "curves_of",
+    "difference",
+    "learns",
+    "row_of",
+    "saved",
+    "summary",
+]
 
 Row: TypeAlias = dict[str, Any]
 Rows: TypeAlias = Mapping[str, Any]
@@ -140,6 +152,12 @@ def curve_of(rows: Mapping[int, Sequence[Row]], what: str = "auc") -> LearningCu
     return learning_curve(*zip(*pairs, strict=True)) if pairs else None
 
 
+def curves_of(arms: Mapping[str, Mapping[int, Sequence[Row]]], what: str = "auc") -> Row:
+    """Return the learning curves of arms, by name, as JSON values."""
+    curves = {name: curve_of(rows, what) for name, rows in arms.items()}
+    return {name: asdict(curve) for name, curve in curves.items() if curve is not None}
+
+
 def saved(reference: LearningCurve | None, better: LearningCurve | None, size: int) -> Row | None:
     """Return how many times fewer events an arm needs than another to reach what that has with so many.
 
@@ -155,6 +173,6 @@ def saved(reference: LearningCurve | None, better: LearningCurve | None, size: i
     if reference is None or better is None or size not in reference.sizes or len(better.sizes) < 2:
         return None
     found = {one.size: one for one in data_saved(reference, better, _DRAWS, Stream(1, "data saved").at())}[float(size)]
-    row = {"factor": 1.0 / found.factor, "low": 1.0 / found.high, "high": 1.0 / found.low}
+    row: Row = {"factor": 1.0 / found.factor, "low": 1.0 / found.high, "high": 1.0 / found.low}
     begins_above = better.value[0] > reference.value[list(reference.sizes).index(size)]
-    return {**row, "least": float(size / better.sizes[0]) if begins_above else None, "curve": asdict(found)}
+    return {**row, "least": float(size / better.sizes[0]) if begins_above else None}

@@ -4,8 +4,8 @@ Top-quark pairs against heavy Higgs bosons, by a transformer without features of
 types of objects, on their kinematics, on both; and, as a control, on events whose objects come from different events.
 Beside them the model and pretext of arXiv:2312.06909 with its schedule and weight decay, from scratch and pre-trained;
 its optimiser, plain SGD, is not among ours. 1,000, 4,000 and 16,000 events a class, and 64,000 for the plateau of
-scratch and of both pretexts. Every arm has the same eight trials at every size, by the loss of validation events; 64,000 take
-the settings of 16,000. Judged on 100,000 test events by the code of ``castalia classify evaluate``.
+scratch and of both pretexts. Every arm has the same eight trials at every size, by the loss of validation events; at
+64,000 the settings are those of 16,000. Judged on 100,000 test events by the code of ``castalia classify evaluate``.
 
 The unlabelled events have another tune and another detector than the labelled ones. A finished trial or training is a
 row of the result, and its run is kept: the script goes on from there. ``--only`` and ``--size`` restrict what is
@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from classify_jobs import conduct, table_of
-from classify_measures import Rows, ahead, curve_of, learns, saved, summary
+from classify_measures import Rows, ahead, curve_of, curves_of, learns, saved, summary
 from classify_plan import FULL, PRETEXT, QUICK, Forms, Plan, Size
 from classify_run import SOURCES, Arm, Pretext
 from record import Goal
@@ -60,8 +60,8 @@ def claims(plan: Plan, rows: Rows) -> tuple[dict[str, Any], list[Goal]]:
     spared = {name: saved(curves["scratch"], curve, reference) for name, curve in curves.items() if name != "scratch"}
     values = {
         "table": {name: {str(size): summary(one) for size, one in found.items()} for name, found in table.items()},
-        "improvement_curves": {name: curve_of(found, "improvement") for name, found in table.items()},
-        "auc_curves": curves,
+        "auc_curves": curves_of(table),
+        "improvement_curves": curves_of(table, "improvement"),
         "data_saved": {name: one for name, one in spared.items() if one is not None},
     }
     if plan is QUICK_PLAN:

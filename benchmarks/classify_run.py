@@ -141,7 +141,7 @@ class Bench:
         """Return the run folder of the pre-training that an arm begins from; see ``run``."""
         content = tomllib.loads(_EXAMPLE_OF_PRETRAINING.read_text(encoding="utf-8"))
         files = unlabelled_files(self.samples.absolute(), pretext.shuffled)
-        content["data"]["files"] = [str(one) for one in files if one.exists()]
+        content["data"]["files"] = [str(one) for one in files]
         weights = {"type_weight": pretext.type_weight, "kinematics_weight": pretext.kinematics_weight}
         content["model"] = {"options": {**weights, "backbone": self._options(arm)["backbone"]}}
         content["training"] |= self.pretraining
