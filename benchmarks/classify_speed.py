@@ -50,8 +50,8 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "plain": {"decay_weight": 0.0, "backbone": {"width": 64, "heads": 4, "blocks": 6, "pairwise": False}},
 }
 OBJECTS_OF_EVENT: Final = 6
-TRAINED, CLASSIFIED = 512, 4_096
-"""Events in a step, as in the example, and of those that ``predict`` takes at a time."""
+TRAINED, CLASSIFIED = 512, 1_024
+"""Events in a step, as in the example, and of those that a run scores at a time."""
 
 _FORWARD_AND_BACKWARD: Final = 3  # products of a step: of its output, of the gradient of inputs, and of weights
 _PAIR_FEATURES: Final = 4
