@@ -30,8 +30,8 @@ from castalia.runs.unlearned import files_to_judge_on, load_unlearned
 
 __all__ = ["ClassifierRun", "LabelledEvents"]
 
-_CHUNK = 4_096
-"""Events that are scored at a time, so that the memory does not depend on their number."""
+_CHUNK = 1_024
+"""Events that are scored at a time: six objects of each, 64 wide, stay in a processor's cache, and 4,096 are slower."""
 
 
 @final

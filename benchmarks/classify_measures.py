@@ -1,0 +1,178 @@
+"""What the classification benchmarks keep of each training, and how rows become tables, differences and goals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from castalia.apps.classify.judging import Judgement
+from castalia.apps.classify.recognised import Relations
+from castalia.metrics.learning_curve import LearningCurve, data_saved, learning_curve
+from castalia.rng import Stream
+from record import Goal
+
+__all__ = [
+    "AHEAD",
+    "Row",
+    "Rows",
+    "ahead",
+    "curve_of",
+    "curves_of",
+    "difference",
+    "learns",
+    "row_of",
+    "saved",
+    "summary",
+]
+
+Row: TypeAlias = dict[str, Any]
+Rows: TypeAlias = Mapping[str, Any]
+
+AHEAD: Final = 3.0
+"""Standard errors by which what is called ahead is ahead."""
+
+_GROUPS = 50  # of events, whose shares in the AUC are kept, and replicas of the improvement: pairs have these in common
+_DRAWS = 2_000
+
+
+def row_of(judged: Judgement, relations: Relations | None) -> Row:
+    """Return what is kept of one training on two classes.
+
+    Args:
+        judged: What was measured.
+        relations: Recognition of relations, where the model tells them.
+    """
+    (contest,), (reliability,) = judged.contests, judged.reliabilities
+    best = contest.curve.best_improvement()
+    row: Row = {
+        "auc": judged.mean_auc.value,
+        "auc_error": judged.mean_auc.error,
+        "log_loss": judged.log_loss,
+        "calibration_error": reliability.error.value,
+        "calibration_error_debiased": reliability.error.debiased,
+        "auc_of_groups": [float(part.sum()) for part in np.array_split(judged.mean_auc.influence, _GROUPS)],
+    }
+    if best is not None:
+        place = int(np.argmin(np.abs(contest.curve.signal - best.signal)))
+        left = np.maximum(contest.curve.replicas[:_GROUPS, place], 1.0 / len(judged.mean_auc.influence))
+        row |= {
+            "improvement": best.value,
+            "improvement_error": best.error,
+            "improvement_signal": best.signal,
+            "improvement_of_replicas": [round(float(one), 5) for one in best.signal / np.sqrt(left)],
+        }
+    if relations is not None:
+        found = relations.found
+        row["relations"] = {
+            "accuracy": found.accuracy,
+            "baseline_accuracy": found.baseline_accuracy,
+            "balanced": found.balanced,
+            "balanced_baseline": found.balanced_baseline,
+        }
+    return row
+
+
+def difference(rows: Sequence[Row], others: Sequence[Row], what: str = "auc") -> tuple[float, float]:
+    """Return by how much a number of an arm is above another's, over the same seeds, with its error.
+
+    Both arms of a seed learned from the same events, so that seeds are paired; all were judged on the same events,
+    whose part in the error is that of the difference.
+
+    Args:
+        rows: Rows of the arm, one a seed.
+        others: Those of the other, of the same seeds.
+        what: ``"auc"`` or ``"improvement"``.
+
+    Returns:
+        The mean difference and its standard error; the error of one seed is that of the judged events alone.
+    """
+    pairs = list(zip(rows, others, strict=True))
+    seeds = np.array([one[what] - other[what] for one, other in pairs])
+    if what == "auc":
+        groups = np.mean([np.subtract(one["auc_of_groups"], other["auc_of_groups"]) for one, other in pairs], axis=0)
+        of_events = float(np.square(groups).sum())
+    else:
+        name = "improvement_of_replicas"
+        of_events = float(np.mean([np.subtract(one[name], other[name]) for one, other in pairs], axis=0).var(ddof=1))
+    of_seeds = float(seeds.var(ddof=1)) / len(seeds) if len(seeds) > 1 else 0.0
+    return float(seeds.mean()), (of_events + of_seeds) ** 0.5
+
+
+def ahead(name: str, rows: Sequence[Row], others: Sequence[Row], what: str = "auc", least: float = AHEAD) -> Goal:
+    """Return the goal that an arm is ahead of another, in standard errors; without a value where one is missing.
+
+    Args:
+        name: What is compared, and where.
+        rows: Rows of the arm, one a seed.
+        others: Those of the other.
+        what: ``"auc"`` or ``"improvement"``.
+        least: Standard errors wanted.
+    """
+    known = bool(rows) and bool(others) and all(what in row for row in (*rows, *others))
+    value, error = difference(rows, others, what) if known else (None, None)
+    titled = {"auc": "AUC", "improvement": "significance improvement"}[what]
+    return Goal(
+        f"{titled}, {name} [standard errors]", None if not error or value is None else value / error, ">=", least
+    )
+
+
+def learns(name: str, rows: Sequence[Row], least: float = 5.0) -> Goal:
+    """Return the small claim that an arm does not guess, in standard errors of its first training.
+
+    Args:
+        name: What is trained.
+        rows: Its rows; the goal has no value without one.
+        least: Standard errors wanted.
+    """
+    value = (rows[0]["auc"] - 0.5) / rows[0]["auc_error"] if rows else None
+    return Goal(f"AUC of {name} above a guess [standard errors]", value, ">=", least)
+
+
+def summary(rows: Sequence[Row]) -> Row:
+    """Return mean and spread over seeds of the numbers of an arm; the spread of one seed is not known."""
+    found: Row = {"seeds": len(rows)}
+    for name in ("auc", "improvement", "log_loss", "calibration_error", "calibration_error_debiased", "cpu_seconds"):
+        values = np.array([row[name] for row in rows if name in row], dtype=np.float64)
+        if len(values):
+            spread = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
+            found[name] = {"value": float(values.mean()), "spread": spread}
+    told = [row["relations"] for row in rows if "relations" in row]
+    if told:
+        found["relations"] = {key: float(np.mean([one[key] for one in told])) for key in told[0]}
+    found["settings"] = rows[0]["settings"]
+    return found
+
+
+def curve_of(rows: Mapping[int, Sequence[Row]], what: str = "auc") -> LearningCurve | None:
+    """Return the learning curve of an arm from its rows by size, with bands; ``None`` without any."""
+    pairs = [(size, row[what]) for size, found in rows.items() for row in found if what in row]
+    return learning_curve(*zip(*pairs, strict=True)) if pairs else None
+
+
+def curves_of(arms: Mapping[str, Mapping[int, Sequence[Row]]], what: str = "auc") -> Row:
+    """Return the learning curves of arms, by name, as JSON values."""
+    curves = {name: curve_of(rows, what) for name, rows in arms.items()}
+    return {name: asdict(curve) for name, curve in curves.items() if curve is not None}
+
+
+def saved(reference: LearningCurve | None, better: LearningCurve | None, size: int) -> Row | None:
+    """Return how many times fewer events an arm needs than another to reach what that has with so many.
+
+    Args:
+        reference: The curve that gives the AUC.
+        better: The one that is to reach it with fewer events.
+        size: Training events a class of the reference.
+
+    Returns:
+        ``factor`` with the ends of its 68 % interval, ``low`` and ``high``; a curve that begins above the AUC saves at
+        least ``least``, and its factor is not known. ``None`` while a curve is not known there.
+    """
+    if reference is None or better is None or size not in reference.sizes or len(better.sizes) < 2:
+        return None
+    found = {one.size: one for one in data_saved(reference, better, _DRAWS, Stream(1, "data saved").at())}[float(size)]
+    row: Row = {"factor": 1.0 / found.factor, "low": 1.0 / found.high, "high": 1.0 / found.low}
+    begins_above = better.value[0] > reference.value[list(reference.sizes).index(size)]
+    return {**row, "least": float(size / better.sizes[0]) if begins_above else None}

@@ -1,0 +1,132 @@
+"""What the classification benchmarks have in common: sizes of the training, tuning trials, and the arms that return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from classify_cuts import Cuts
+from classify_run import Arm, Pretext, Settings
+
+__all__ = ["FULL", "FULL_CUTS", "OBSERVABLES", "PRETEXT", "QUICK", "QUICK_CUTS", "Forms", "Plan", "Size", "trials_of"]
+
+FULL_CUTS: Final = Cuts(64_000, 16_000, 50_000)
+QUICK_CUTS: Final = Cuts(480, 120, 700)
+
+OBSERVABLES: Final = Arm("boosted_trees_observables", "boosted_trees", observables=True)
+"""The rival to beat."""
+
+PRETEXT: Final = Pretext()
+"""Both pretexts, the one that we would use."""
+
+_RATES: Final = (5e-4, 1e-3, 2e-3, 4e-3)
+_FORESTS: Final = ((100, 0.05), (300, 0.03), (300, 0.1), (800, 0.03))
+
+
+@dataclass(frozen=True)
+class Size:
+    """Trainings on so many events.
+
+    Attributes:
+        events: Training events a class; a quarter more is for validation.
+        seeds: How many seeds.
+        epochs: What is tried, fewer and more passes over the training events.
+        batch_size: Events in a step.
+        tuned_at: Size whose settings are taken, where none are tried; the epochs are then the first.
+        only: Names of arms, where not all are trained.
+    """
+
+    events: int
+    seeds: int
+    epochs: tuple[int, ...]
+    batch_size: int
+    tuned_at: int | None = None
+    only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a benchmark trains.
+
+    Attributes:
+        name: Name of the result.
+        arms: What is compared.
+        signals: What is told from background; trials are made with the first, and the others take its settings.
+        sizes: The sizes.
+        trials: How many of the listed trials.
+    """
+
+    name: str
+    arms: tuple[Arm, ...]
+    signals: tuple[str, ...]
+    sizes: tuple[Size, ...]
+    trials: int
+
+    def arm(self, name: str) -> Arm:
+        """Return the arm of that name."""
+        return next(one for one in self.arms if one.name == name)
+
+    def size(self, events: int) -> Size:
+        """Return the size of so many events."""
+        return next(one for one in self.sizes if one.events == events)
+
+    def arms_at(self, size: Size) -> tuple[Arm, ...]:
+        """Return what is trained at a size."""
+        return tuple(one for one in self.arms if not size.only or one.name in size.only)
+
+
+@dataclass(frozen=True)
+class Forms:
+    """A full or quick form of all these benchmarks.
+
+    Attributes:
+        sizes: The sizes, in order.
+        trials: How many of the listed trials.
+        cuts: How samples are cut.
+        backbone: Options of every transformer.
+        pretraining: Keys of ``[training]`` of every pre-training.
+    """
+
+    sizes: tuple[Size, ...]
+    trials: int
+    cuts: Cuts
+    backbone: Mapping[str, Any]
+    pretraining: Mapping[str, Any]
+
+
+# A step costs 0.25 ms an event of a processor core, so that the longest trainings take two minutes of one.
+FULL: Final = Forms(
+    (Size(1_000, 5, (20, 60), 128), Size(4_000, 5, (10, 30), 128), Size(16_000, 3, (6, 15), 256)),
+    8,
+    FULL_CUTS,
+    {"width": 64, "heads": 4, "blocks": 6},
+    {"epochs": 5, "batch_size": 512, "learning_rate": 2e-3, "ema": 0.99},
+)
+QUICK: Final = Forms(
+    (Size(480, 1, (10, 20), 64),),
+    2,
+    QUICK_CUTS,
+    {"width": 16, "heads": 2, "blocks": 1},
+    {"epochs": 2, "batch_size": 128, "learning_rate": 4e-3, "ema": 0.99},
+)
+
+
+def trials_of(arm: Arm, size: Size, trials: int) -> tuple[Settings, ...]:
+    """Return the settings that an arm tries at a size; every arm has as many.
+
+    Networks try learning rates and epochs; boosted trees numbers of trees, with their learning rates, and depths.
+
+    Args:
+        arm: The arm.
+        size: The size.
+        trials: How many are wanted, from the largest learning rate, and fewest trees, on.
+    """
+    if not arm.is_network:
+        forests = [
+            {"trees": trees, "learning_rate": rate, "depth": depth} for trees, rate in _FORESTS for depth in (3, 5)
+        ]
+        return tuple(forests[:trials])
+    shared = {"batch_size": size.batch_size, "ema": 0.99}
+    tried = [{"learning_rate": rate, "epochs": epochs, **shared} for rate in reversed(_RATES) for epochs in size.epochs]
+    return tuple(tried[:trials])

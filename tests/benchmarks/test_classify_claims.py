@@ -1,0 +1,82 @@
+"""Goals of the three comparisons of classifiers: met by arms that are better, missed by equal ones and missing ones."""
+
+import numpy as np
+import pytest
+
+import classify_combined
+import classify_decay
+import classify_pretraining
+from castalia.rng import Stream
+from classify_jobs import Table, jobs
+from classify_plan import QUICK
+from classify_run import Bench
+from record import is_met
+
+BENCHMARKS = {"pretraining": classify_pretraining, "decay": classify_decay, "combined": classify_combined}
+BETTER = {"both", "all", "w1", "w3"}
+
+
+def rows_of(plan, path, gain: float):
+    """Rows in which some arms are better than the others by ``gain``, and more events are better."""
+    rows, rng = {}, Stream(1, "claims").at()
+    for job in jobs(Table(plan, Bench(path, QUICK.cuts, {}, {}), [])):
+        auc = 0.7 + 0.02 * np.log2(job.events / 1_000) + (gain if job.arm in BETTER else 0.0) + rng.normal(0.0, 1e-4)
+        rows[job.key] = {
+            "validation_loss": 1.0 - auc,
+            "auc": auc,
+            "auc_error": 0.01,
+            "improvement": 2 * auc,
+            "log_loss": 1.0 - auc,
+            "calibration_error": 0.02,
+            "calibration_error_debiased": 0.005,
+            "auc_of_groups": rng.normal(0.0, 1e-4, 50).tolist(),
+            "improvement_of_replicas": rng.normal(0.0, 1e-3, 50).tolist(),
+            "relations": {"accuracy": 0.8, "baseline_accuracy": 0.7, "balanced": 0.6, "balanced_baseline": 0.5},
+            "settings": {},
+            "cpu_seconds": 1.0,
+        }
+    return rows
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("quick", [False, True])
+def test_goals_are_met_by_better_arms_and_by_no_others(name, quick, tmp_path):
+    benchmark = BENCHMARKS[name]
+    plan, _ = benchmark.plans(quick)
+    values, goals = benchmark.claims(plan, rows_of(plan, tmp_path, 0.05))
+    assert goals
+    assert all(is_met(goal.value, goal.op, goal.goal) for goal in goals)
+    assert values["table"]
+    # Negative control: of equal arms none is ahead. A quick form claims only that all learn.
+    _, equal = benchmark.claims(plan, rows_of(plan, tmp_path, 0.0))
+    ahead = [goal for goal in equal if "ahead" in goal.name]
+    assert bool(ahead) is not quick
+    assert not all(is_met(goal.value, goal.op, goal.goal) for goal in ahead) or quick
+    values, nothing = benchmark.claims(plan, {})
+    assert [goal.name for goal in nothing] == [goal.name for goal in goals]
+    assert all(goal.value is None for goal in nothing)
+
+
+def test_the_goals_are_the_designs():
+    plans = {name: benchmark.plans(False)[0] for name, benchmark in BENCHMARKS.items()}
+    names = {name: [goal.name for goal in BENCHMARKS[name].claims(plan, {})[1]] for name, plan in plans.items()}
+    assert len(names["decay"]) == 2 * 3 * 2
+    assert len(names["combined"]) == 3 * (4 + 1)
+    assert any("data saved" in one for one in names["pretraining"])
+    arms = {one.name: one for one in classify_combined.ARMS}
+    assert len(arms) == 2**3 - 1 + 1
+    assert arms["pairwise_decay"].options == {"backbone": {"pairwise": True}, "decay_weight": 1.0}
+    assert arms["all"].pretext == arms["pretrained"].pretext is not None
+    assert arms["decay"].pretext is None
+
+
+def test_the_better_weight_is_chosen_by_validation_events(tmp_path):
+    plan, _ = classify_decay.plans(False)
+    rows = rows_of(plan, tmp_path, 0.05)
+    for key in rows:
+        if key.startswith("trial 4000 w3 "):
+            rows[key]["validation_loss"] = 0.0
+    chosen = classify_decay.claims(plan, rows)[0]["best_weight"]
+    assert chosen[4000] == "w3"
+    del rows["trial 1000 w5 7"]
+    assert classify_decay.claims(plan, rows)[0]["best_weight"][1000] is None
