@@ -49,7 +49,8 @@ module MomentumSmearing MuonMomentumSmearing {
 
 def test_the_documentation_was_found():
     assert set(HELP) == {
-        "demo", "export", "inspect", "report", "generate diphoton", "generate detector", "generate card", "generate pxd",
+        "demo", "export", "inspect", "report", "generate diphoton", "generate detector", "generate card",
+        "generate pxd",
         *(f"generate {process.name}" for process in COLLIDER_PROCESSES),
         "simulate train", "simulate sample", "simulate evaluate", "scan train", "scan fit", "scan coverage",
         "unfold train", "unfold sample", "unfold evaluate", "unfold compare", "unfold measure",

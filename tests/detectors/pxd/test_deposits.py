@@ -66,8 +66,8 @@ def test_the_most_probable_loss_in_the_sensor():
 
 def test_a_segment_is_cut_where_its_electrons_leave():
     made = ionise(passages(20_000), Stream(1, "cut").at())
-    ceiling = deposits.COLLECTED * (most_probable(np.array([THICKNESS / 3]))[0] + deposits.CONTAINED)
-    assert made.electrons.max() == pytest.approx(ceiling, rel=1e-5)
+    ceiling = deposits.COLLECTED * (most_probable(np.array([THICKNESS / 3]))[0] + 1.5 * deposits.CONTAINED)
+    assert 0.99 * ceiling < made.electrons.max() <= 1.0001 * ceiling
     assert made.electrons.min() >= 0.0
     assert len(made.row) == 3 * 20_000
 

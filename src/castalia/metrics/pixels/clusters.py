@@ -72,4 +72,4 @@ def _extent(cell: NDArray[np.unsignedinteger], label: NDArray[np.int32], number:
     low, high = np.full(number, V_CELLS), np.zeros(number, dtype=np.int64)
     np.minimum.at(low, label, cell)
     np.maximum.at(high, label, cell)
-    return high - low + 1
+    return np.asarray(high - low + 1, dtype=np.int64)
