@@ -90,3 +90,25 @@ def test_regrouped_tables_have_the_asked_size_whatever_came(pieces, size):
 def test_regrouper_needs_a_size():
     with pytest.raises(DataError, match="at least 1"):
         Regrouper(0)
+
+
+@pytest.mark.parametrize(("size", "numbers"), [(3, 1), (3, 7), (7, 20), (50, 9), (2, 10**6)])
+def test_a_table_ends_early_where_its_lists_are_long(size, numbers):
+    pieces = [3, 0, 5, 9, 1, 7, 2]
+    counts = np.arange(sum(pieces)) % 5
+
+    def cut(lengths):
+        regrouper, out, start = Regrouper(size, numbers), [], 0
+        for length in lengths:
+            mine = counts[start : start + length]
+            out += list(regrouper.push(Table({"x": jagged(mine, np.ones(mine.sum()))})))
+            start += length
+        rest = regrouper.rest()
+        return [len(one) for one in out] + ([] if rest is None else [len(rest)])
+
+    expected, rows, held = [], 0, 0
+    for count in counts:
+        rows, held = rows + 1, held + count
+        if rows == size or held >= numbers:
+            expected, rows, held = [*expected, rows], 0, 0
+    assert cut(pieces) == cut([1] * len(counts)) == expected + ([rows] if rows else [])

@@ -53,6 +53,7 @@ module MomentumSmearing MuonMomentumSmearing {
 def test_the_documentation_was_found():
     assert set(HELP) == {
         "demo", "export", "inspect", "report", "data fetch", "generate diphoton", "generate detector", "generate card",
+        "generate pxd",
         *(f"generate {process.name}" for process in COLLIDER_PROCESSES),
         "simulate train", "simulate sample", "simulate evaluate", "scan train", "scan fit", "scan coverage",
         "unfold train", "unfold sample", "unfold evaluate", "unfold compare", "unfold measure",
@@ -107,6 +108,8 @@ def test_a_shown_command_runs(line, desk, tmp_path, monkeypatch):
     monkeypatch.setattr(demo_simulate, "QUICK", demo_simulate._Size(7000, 1, (1, 1, 1, 1)))
     smaller = {"--events": "200", "--workers": "1", "--draws": "2", "--process": "toy"}
     words = shlex.split(line)
+    if words[:2] == ["generate", "pxd"]:
+        smaller["--events"] = "4"  # of 70,000 hits each
     for i, word in enumerate(words[:-1]):
         words[i + 1] = smaller.get(word, words[i + 1])
         if word in ("-o", "--output") and "--resume" not in words:

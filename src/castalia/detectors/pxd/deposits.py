@@ -90,14 +90,18 @@ def ionise(passages: Crossings, rng: np.random.Generator) -> Deposits:
 
     place = (np.arange(total) - np.repeat(np.cumsum(number) - number, number)).astype(np.float32)
     along = (place + np.float32(0.5)) * each(1.0 / number) - np.float32(0.5)
-    electrons = each(peak) + each(width) * (landau(total, rng) - np.float32(_MODE))
+    above = each(width) * (landau(total, rng) - np.float32(_MODE))
+    # Of what a hard collision gave, a part stays that differs from one to the next: a sharp cut would be a peak.
+    limit = each(CONTAINED * yielded)
+    hard = np.flatnonzero(above > limit)
+    above[hard] = limit[hard] * (np.float32(0.5) + rng.random(len(hard), dtype=np.float32))
     return Deposits(
         row=np.repeat((passages.event * SENSORS + passages.sensor).astype(np.int32), number),
         u=each(passages.u) + along * each(passages.slope_u * THICKNESS / PITCH_U),
         v=each(passages.v) + along * each(passages.slope_v * THICKNESS / passages.pitch_v),
         pitch_v=each(passages.pitch_v),
         drift=np.float32(0.5) - along,
-        electrons=np.clip(electrons, np.float32(0.0), each(peak + CONTAINED * yielded)),
+        electrons=np.maximum(each(peak) + above, np.float32(0.0)),
     )
 
 

@@ -13,10 +13,12 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from castalia.physics.angles import wrap_phi
 
 __all__ = [
     "LADDERS",
@@ -34,6 +36,7 @@ __all__ = [
     "V_CELLS",
     "WIDTH",
     "Layer",
+    "cell_positions",
     "sensor_at",
     "v_position",
 ]
@@ -142,3 +145,26 @@ def v_position(
     is_outer = distance < split
     pitch = np.where(is_outer, outer, inner)
     return np.where(is_outer, distance / outer, _OUTER_CELLS + (distance - split) / inner), pitch
+
+
+def cell_positions(
+    sensor: NDArray[np.integer[Any]], u: NDArray[np.integer[Any]], v: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return azimuth in radians, in (−pi, pi], and position along the beam in mm of the middles of cells.
+
+    Args:
+        sensor: Sensors from 0 to 39, any shape.
+        u: Cells along u, same shape.
+        v: Cells along v, same shape.
+    """
+    layer = SENSOR_LAYER[sensor] - 1
+    outer, inner, split, length, middle, distance = (
+        np.array([getattr(one, name) for one in LAYERS])[layer]
+        for name in ("outer_pitch", "inner_pitch", "split", "length", "middle", "distance")
+    )
+    centre = v + 0.5
+    from_end = np.where(v < _OUTER_CELLS, centre * outer, split + (centre - _OUTER_CELLS) * inner)
+    off_middle = 0.5 * _GAP + length - from_end
+    tangential = SHIFT - 0.5 * WIDTH + (u + 0.5) * PITCH_U
+    phi = SENSOR_PHI[sensor] + np.arctan2(tangential, distance)
+    return wrap_phi(phi), middle + np.where(SENSOR_NUMBER[sensor] == 1, off_middle, -off_middle)

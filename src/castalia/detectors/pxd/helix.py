@@ -20,8 +20,8 @@ __all__ = ["FIELD", "Crossings", "Helices", "crossings", "curvature_radius"]
 FIELD: Final = 1.5
 """Magnetic field along the beam, in tesla."""
 
-# A track that touches a plane would run on in it for ever; scattering ends this after a length of 13 times the depth.
-_STEEPEST: Final = 13.0
+# A track that touches a plane would run on in it for ever; scattering ends this within 27 times the depth.
+_STEEPEST: Final = 27.0
 # Beyond this distance of the interaction point, in mm, no track comes back within a turn: they only move on.
 _FARTHEST: Final = 150.0
 
@@ -112,10 +112,15 @@ def crossings(tracks: Helices, turns: int) -> Crossings:
         u=(roots.tangential[hit] - SHIFT + 0.5 * WIDTH) / PITCH_U,
         v=v,
         pitch_v=pitch_v,
-        slope_u=np.clip(slope_u[hit], -_STEEPEST, _STEEPEST),
-        slope_v=np.clip(towards_middle * slope_v[hit], -_STEEPEST, _STEEPEST),
+        slope_u=_limited(slope_u[hit]),
+        slope_v=towards_middle * _limited(slope_v[hit]),
         ionisation=tracks.ionisation[track[hit]],
     )
+
+
+def _limited(slope: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bring slopes below the steepest, without a peak of slopes there."""
+    return np.asarray(slope / np.hypot(1.0, slope / _STEEPEST), dtype=np.float64)
 
 
 def _in_silicon(

@@ -26,8 +26,8 @@ __all__ = [
 
 COLLECTED: Final = 0.92
 """Fraction of the liberated electrons that reaches the gates; sets the median of the charge."""
-CONTAINED: Final = 7_500.0
-"""Largest charge in electrons that a hard collision adds to a segment: faster electrons leave it. Sets the tail."""
+CONTAINED: Final = 7_800.0
+"""Charge in electrons that a hard collision adds to a segment on average: faster electrons leave it. Sets the tail."""
 TURNS: Final = 2
 """Turns of a curling track: scattering in the silicon and the beam pipe ends it after some crossings."""
 
@@ -47,7 +47,7 @@ class Pairs:
         z_width: Standard deviation of the interaction point along the beam, in mm.
     """
 
-    rate: float = 5030.0
+    rate: float = 5020.0
     pt_power: float = 3.8
     pt_low: float = 3.36
     pt_high: float = 300.0
@@ -119,6 +119,6 @@ class Synchrotron:
 
 
 PAIRS: Final = Pairs()
-HALO_LER: Final = Halo(touschek=1300.0, gas=1300.0, direction=-1.0, modulation=0.315)
-HALO_HER: Final = Halo(touschek=210.0, gas=860.0, direction=1.0, modulation=0.315)
+HALO_LER: Final = Halo(touschek=1320.0, gas=1320.0, direction=-1.0, modulation=0.315)
+HALO_HER: Final = Halo(touschek=215.0, gas=870.0, direction=1.0, modulation=0.315)
 SYNCHROTRON: Final = Synchrotron()

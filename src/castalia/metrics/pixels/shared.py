@@ -1,0 +1,92 @@
+"""What sensors of one event share: the variance of the event's total, and hits that match between the layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from castalia.detectors.pxd.digitiser import PixelHits
+from castalia.detectors.pxd.geometry import LAYERS, SENSOR_LAYER, cell_positions
+from castalia.errors import DataError
+
+__all__ = ["Measured", "matched_hit_excess", "variance_ratio"]
+
+_PHI_BINS, _Z_BINS, _Z_REACH = 96, 48, 60.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number and its standard error."""
+
+    value: float
+    error: float
+
+
+def variance_ratio(occupancy: ArrayLike) -> Measured:
+    """Return the variance of the events' totals over the sum of the sensors' variances: 1 where they are independent.
+
+    The error comes from leaving out one event at a time.
+
+    Args:
+        occupancy: Number of hits, shape ``(events, sensors)``.
+
+    Raises:
+        DataError: If there are fewer than three events, or no sensor varies.
+    """
+    counts = np.asarray(occupancy, dtype=np.float64)
+    events = len(counts)
+    if events < 3:
+        raise DataError(f"{events} events give no error of a ratio of variances; use at least three.")
+    columns = np.column_stack([counts.sum(axis=1), counts])
+    squares = (columns - columns.mean(axis=0)) ** 2
+    total = squares.sum(axis=0)
+    # What is left of the sum of squares when an event is taken out, its share of the mean included.
+    left = total - squares * events / (events - 1)
+    if not np.all(left[:, 1:].sum(axis=1) > 0.0):
+        raise DataError("No sensor's occupancy varies; a ratio of variances needs events that differ.")
+    without = left[:, 0] / left[:, 1:].sum(axis=1)
+    error = np.sqrt((events - 1) / events * np.sum((without - without.mean()) ** 2))
+    return Measured(float(total[0] / total[1:].sum()), float(error))
+
+
+def matched_hit_excess(hits: PixelHits) -> Measured:
+    """Return by how much more hits of the layers match in one event than between an event and the next.
+
+    Hits match in the same of 96 intervals of azimuth and 48 of the direction from the interaction point along the beam.
+    The next event's second layer is scaled to this one's number of hits, so that a common mode is no excess. The error
+    is that of independent events.
+
+    Args:
+        hits: Hits of at least three events.
+
+    Raises:
+        DataError: If there are fewer than three events, or none matches by chance.
+    """
+    if hits.events < 3:
+        raise DataError(f"{hits.events} events give no error of an excess; use at least three.")
+    maps = _maps(hits)
+    same = np.einsum("ij,ij->i", maps[0], maps[1])
+    other = np.roll(maps[1], 1, axis=0)
+    scale = maps[1].sum(axis=1) / np.maximum(other.sum(axis=1), 1.0)
+    mixed = scale * np.einsum("ij,ij->i", maps[0], other)
+    if not mixed.mean() > 0.0:
+        raise DataError("No hit matches by chance; use more events or denser ones.")
+    ratio = same.mean() / mixed.mean()
+    spread = (same - ratio * mixed).std(ddof=1) / mixed.mean()
+    return Measured(float(ratio - 1.0), float(spread / np.sqrt(hits.events)))
+
+
+def _maps(hits: PixelHits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Count hits by event and direction, for either layer, shapes ``(events, intervals)``."""
+    phi, z = cell_positions(hits.sensor, hits.u, hits.v)
+    layer = SENSOR_LAYER[hits.sensor]
+    # The place along the beam where a straight line from the origin meets the first layer.
+    projected = z * np.where(layer == 1, 1.0, LAYERS[0].distance / LAYERS[1].distance)
+    column = np.clip(((projected + _Z_REACH) * (0.5 * _Z_BINS / _Z_REACH)).astype(np.int64), 0, _Z_BINS - 1)
+    row = np.clip(((phi + np.pi) * (0.5 * _PHI_BINS / np.pi)).astype(np.int64), 0, _PHI_BINS - 1)
+    place = (hits.event.astype(np.int64) * _PHI_BINS + row) * _Z_BINS + column
+    size = hits.events * _PHI_BINS * _Z_BINS
+    counted = [np.bincount(place[layer == one], minlength=size).astype(np.float64) for one in (1, 2)]
+    return counted[0].reshape(hits.events, -1), counted[1].reshape(hits.events, -1)
