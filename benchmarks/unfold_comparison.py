@@ -203,10 +203,10 @@ def measure(bench: Bench, only: str | None, seed: int | None) -> tuple[dict[str,
 def validation_score(run: Path, samples: Path, events: int = 2_000, draws: int = 20) -> float:
     """Return the CRPS of a run on events of its validation split."""
     model = open_model(run)
-    arrays = load_arrays([samples / "train.parquet"], model.features, "validation").arrays.reconstructed
+    arrays = load_arrays(training_files(samples), model.features, "validation").arrays.reconstructed
     arrays = arrays.take(np.arange(len(arrays.row)) < events)
     if arrays.target is None:
-        raise DataError(f"{samples / 'train.parquet'}: has no truth; make the samples anew.")
+        raise DataError(f"{samples}: the files to learn from have no truth; make the samples anew.")
     names = list(model.coordinates.tree.numbers)
     chosen = [names.index(name) for name in model.coordinates.continuous]
     truth = model.coordinates.tree.cartesian(leaves_of_columns(arrays.target))[:, chosen]
