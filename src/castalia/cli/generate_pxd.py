@@ -24,13 +24,13 @@ _METAVAR = "VALUE|LOW:HIGH"
 
 
 def _knob(what: str) -> Any:
-    return typer.Option(metavar=_METAVAR, help=f"{what}, over that of the reference.")
+    return typer.Option(metavar=_METAVAR, help=f"{what}, over that of the reference; LOW:HIGH draws it for each event.")
 
 
 def pxd(
     events: Annotated[int, typer.Option("--events", min=1, help="Events to make.")],
     output: OutputFile,
-    luminosity: Annotated[str | None, _knob("Luminosity; LOW:HIGH is drawn event by event")] = None,
+    luminosity: Annotated[str | None, _knob("Luminosity")] = None,
     current_her: Annotated[str | None, _knob("Electron current")] = None,
     current_ler: Annotated[str | None, _knob("Positron current")] = None,
     pressure: Annotated[str | None, _knob("Pressure of the rest gas")] = None,
