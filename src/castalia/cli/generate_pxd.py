@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,25 +23,18 @@ __all__ = ["pxd"]
 _METAVAR = "VALUE|LOW:HIGH"
 
 
+def _knob(what: str) -> Any:
+    return typer.Option(metavar=_METAVAR, help=f"{what}, over that of the reference; LOW:HIGH draws it for each event.")
+
+
 def pxd(
     events: Annotated[int, typer.Option("--events", min=1, help="Events to make.")],
     output: OutputFile,
-    luminosity: Annotated[
-        str | None,
-        typer.Option(metavar=_METAVAR, help="Over the reference's; LOW:HIGH is drawn event by event."),
-    ] = None,
-    current_her: Annotated[
-        str | None, typer.Option(metavar=_METAVAR, help="Electron current over the reference's.")
-    ] = None,
-    current_ler: Annotated[
-        str | None, typer.Option(metavar=_METAVAR, help="Positron current over the reference's.")
-    ] = None,
-    pressure: Annotated[
-        str | None, typer.Option(metavar=_METAVAR, help="Pressure of the rest gas over the reference's.")
-    ] = None,
-    synchrotron: Annotated[
-        str | None, typer.Option(metavar=_METAVAR, help="Synchrotron photons an electron over the reference's.")
-    ] = None,
+    luminosity: Annotated[str | None, _knob("Luminosity")] = None,
+    current_her: Annotated[str | None, _knob("Electron current")] = None,
+    current_ler: Annotated[str | None, _knob("Positron current")] = None,
+    pressure: Annotated[str | None, _knob("Pressure of the rest gas")] = None,
+    synchrotron: Annotated[str | None, _knob("Synchrotron photons an electron")] = None,
     common_mode: Annotated[
         str | None, typer.Option(metavar=_METAVAR, help="Relative spread of what all rates of an event share.")
     ] = None,
