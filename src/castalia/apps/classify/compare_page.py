@@ -10,7 +10,7 @@ import numpy as np
 
 from castalia.apps.classify.comparison import Comparison
 from castalia.apps.classify.figures import draw_gain, draw_reliability, draw_roc, save_all
-from castalia.apps.classify.page import contest_table, relation_table, reliability_table, take
+from castalia.apps.classify.page import calibration_headline, contest_table, relation_table, reliability_table, take
 from castalia.apps.classify.results import gate_reasons
 from castalia.plots.export import Figure, save
 from castalia.plots.learning_curve import LearningLine, learning_figure
@@ -64,7 +64,6 @@ def comparison_page(found: Comparison, figures: Mapping[str, FigureItem], proven
         )
         for place, one in enumerate(judged.contests)
     ]
-    worst = max(one.error.value for one in judged.reliabilities)
     relations = [
         TableItem(f"{name}: recognised pairs", table.header, table.rows, table.note)
         for name in found.ranking
@@ -94,13 +93,13 @@ def comparison_page(found: Comparison, figures: Mapping[str, FigureItem], proven
         headlines=(
             Headline("Best AUC", Cell(best)),
             Headline("Its AUC", measured(judged.mean_auc.value, judged.mean_auc.error), floor=Cell("0.5")),
-            Headline("Its calibration error", measured(worst)),
+            calibration_headline(judged),
         ),
     )
 
 
 def _ranking(found: Comparison) -> TableItem:
-    best = found.ranking[0]
+    best, named = found.ranking[0], any(one.recipe for one in found.models.values())
     rows = []
     for name in found.ranking:
         one, behind = found.models[name], found.ahead(best, name)
@@ -112,13 +111,14 @@ def _ranking(found: Comparison) -> TableItem:
                 measured(behind.value, behind.error),
                 measured(round(apart, 1)),
                 status(not gate_reasons(one.judged, None)),
-                Cell(one.recipe),
                 measured(one.training_events),
                 cell(one.parameters),
+                *((Cell(one.recipe),) if named else ()),
             )
         )
     header = (
-        "", "AUC", "behind the best", "in errors", "gate", "recipe", "training events a class", "parameters",
+        "", "AUC", "behind the best", "in errors", "gate", "training events a class", "parameters",
+        *(("recipe",) if named else ()),
     )  # fmt: skip
     note = (
         "Behind the best: the difference of the AUC, whose error is smaller than those of the two, because they are of "

@@ -9,10 +9,20 @@ from typing import Any, Final
 from castalia.apps.classify.judging import Contest, Judgement
 from castalia.apps.classify.recognised import Relations
 from castalia.metrics.importance import Importance
+from castalia.metrics.reliability import CalibrationError
 from castalia.metrics.roc import WorkingPoint
 from castalia.metrics.significance import ExpectedSignificance
 
-__all__ = ["CALIBRATED", "WORKING_POINTS", "gate_reasons", "metrics_of", "numbers_of", "working_points"]
+__all__ = [
+    "CALIBRATED",
+    "SIGMAS",
+    "WORKING_POINTS",
+    "gate_reasons",
+    "is_calibrated",
+    "metrics_of",
+    "numbers_of",
+    "working_points",
+]
 
 WORKING_POINTS: Final = (0.3, 0.5, 0.7, 0.9)
 """Signal efficiencies at which rejections are quoted."""
@@ -20,7 +30,8 @@ WORKING_POINTS: Final = (0.3, 0.5, 0.7, 0.9)
 CALIBRATED: Final = 0.01
 """Largest expected calibration error, beyond its floor, that the gate accepts."""
 
-_SIGMAS = 3.0
+SIGMAS: Final = 3.0
+"""Errors by which a number must miss what is asked of it before the gate refuses it."""
 
 
 def gate_reasons(judged: Judgement, goal: float | None) -> tuple[str, ...]:
@@ -31,23 +42,28 @@ def gate_reasons(judged: Judgement, goal: float | None) -> tuple[str, ...]:
         goal: Least mean AUC; ``None`` for any that is not a guess.
     """
     reasons, area = [], judged.mean_auc
-    if area.value - _SIGMAS * area.error <= 0.5:
+    if area.value - SIGMAS * area.error <= 0.5:
         reasons.append(
-            f"its AUC of {area.value:.4f} ± {area.error:.4f} is not above 0.5 beyond {_SIGMAS:g} errors: it guesses."
+            f"its AUC of {area.value:.4f} ± {area.error:.4f} is not above 0.5 beyond {SIGMAS:g} errors: it guesses."
         )
-    if goal is not None and area.value + _SIGMAS * area.error < goal:
+    if goal is not None and area.value + SIGMAS * area.error < goal:
         reasons.append(
-            f"its AUC of {area.value:.4f} ± {area.error:.4f} is below the goal of {goal:g} beyond {_SIGMAS:g} errors."
+            f"its AUC of {area.value:.4f} ± {area.error:.4f} is below the goal of {goal:g} beyond {SIGMAS:g} errors."
         )
     for one in judged.reliabilities:
         off = one.error
-        if off.debiased - off.debiased_floor - _SIGMAS * off.error > CALIBRATED:
+        if not is_calibrated(off):
             reasons.append(
                 f"the probability of {one.name} is off by {off.value:.4f} ± {off.error:.4f} on average, where "
                 f"{off.floor:.4f} is due to the number of events; at most {CALIBRATED:g} is allowed beyond that and "
-                f"{_SIGMAS:g} errors."
+                f"{SIGMAS:g} errors."
             )
     return tuple(reasons)
+
+
+def is_calibrated(off: CalibrationError) -> bool:
+    """Tell whether the gate accepts a calibration error."""
+    return off.debiased - off.debiased_floor - SIGMAS * off.error <= CALIBRATED
 
 
 def metrics_of(
