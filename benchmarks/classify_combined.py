@@ -8,7 +8,7 @@ on 100,000 test events by the code of ``castalia classify evaluate``.
 
 A finished trial or training is a row of the result, and its run is kept, also for the other two benchmarks: the script
 goes on from there. ``--only`` and ``--size`` restrict what is trained, so that two processes can share the work. All of
-it costs some 5 hours of a processor core, of which an hour is shared with the other two.
+it costs some 6 hours of a busy core, of which an hour and a half are shared with the other two.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ trials at every size, made with heavy Higgs bosons, by the loss of validation ev
 
 A finished trial or training is a row of the result, and its run is kept: the script goes on from there. ``--only`` and
 ``--size`` restrict what is trained, so that two processes can share the work; the controls wait for the trials of all
-w. A step costs 0.3 ms an event, and all of it some 7 hours of a processor core.
+w. A step costs 0.36 ms an event on a busy core; all of it costs some 9 hours of a core.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class Forms:
     pretraining: Mapping[str, Any]
 
 
-# A step costs 0.25 ms an event of a processor core, so that the longest trainings take two minutes of one.
+# A step costs 0.33 ms an event on a busy core, so that the longest tuned trainings take three minutes of one.
 FULL: Final = Forms(
     (Size(1_000, 5, (20, 60), 128), Size(4_000, 5, (10, 30), 128), Size(16_000, 3, (6, 15), 256)),
     8,

@@ -10,7 +10,7 @@ scratch and of both pretexts. Every arm has the same eight trials at every size,
 The unlabelled events have another tune and another detector than the labelled ones. A finished trial or training is a
 row of the result, and its run is kept: the script goes on from there. ``--only`` and ``--size`` restrict what is
 trained, so that two processes can share the work; whatever is there is summed up, and ``missing`` says what is not.
-A step costs 0.25 ms an event, and all of it some 6 hours of a processor core.
+A step costs 0.33 ms an event on a busy core; all of it costs some 7 hours of a core.
 """
 
 from __future__ import annotations

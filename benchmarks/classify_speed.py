@@ -26,6 +26,7 @@ from castalia.data.feature_arrays import ObjectArrays
 from castalia.data.typed_objects import ANCESTRY, OBJECTS
 from castalia.estimators.arrays import batch_from_arrays, events_from_array
 from castalia.estimators.base import Batch, Estimator
+from castalia.estimators.classification.backbone import TransformerBackboneConfig
 from castalia.estimators.classification.networks import TransformerClassifier
 from castalia.estimators.registry import build
 from castalia.rng import Stream
@@ -113,12 +114,13 @@ def multiply_adds(network: TransformerClassifier, training: bool) -> int:
         training: Whether relations are told as well, which classification does not need.
     """
     config, objects = network.config.backbone, OBJECTS_OF_EVENT
+    if not isinstance(config, TransformerBackboneConfig):
+        raise TypeError("only a transformer's products are counted")
     width, pairs = config.width, objects**2
     block = objects * (4 + 2 * config.expansion) * width**2 + 2 * pairs * width
     found = objects * network.backbone.embedding.in_features * width + config.blocks * block + width * network.classes
-    steering = network.backbone.bias
-    if steering is not None:
-        found += pairs * sum(one.weight.numel() for one in steering.modules() if isinstance(one, torch.nn.Linear))
+    weights = dict(network.backbone.named_parameters())
+    found += pairs * sum(one.numel() for name, one in weights.items() if name.startswith("bias.") and one.ndim == 2)
     if network.relation_head is not None and training:
         relations = network.relation_head.last.out_features
         found += 2 * objects * width**2 + pairs * width * (_PAIR_FEATURES + relations)

@@ -1,4 +1,4 @@
-"""Rows of the classification benchmarks: equal trials for all, work that processes can share, and nothing done twice."""
+"""Rows of the classification benchmarks: equal trials for all, work that processes can share, nothing done twice."""
 
 import json
 
