@@ -3,9 +3,14 @@
 import os
 import shutil
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+# A shared machine may stop a test for a moment.
+hypothesis.settings.register_profile("castalia", deadline=None)
+hypothesis.settings.load_profile("castalia")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import kstest
@@ -16,7 +16,6 @@ from castalia.rng import Stream
 
 EPSILON = np.finfo(np.float64).eps
 # The first example of a busy machine may take any time, and no time is asked for here.
-untimed = settings(deadline=None)
 FIVE_SIGMA = 5.7e-7  # probability of a normal number beyond five standard deviations
 LEAVES = ("b_lep", "lepton", "neutrino", "b_had", "q1", "q2")
 SUMS = {
@@ -82,7 +81,6 @@ def test_names_and_units():
 
 
 @pytest.mark.parametrize("name", TREES)
-@untimed
 @given(data=st.data())
 def test_any_leaves_come_back(name, data):
     tree = TREES[name]
@@ -97,7 +95,6 @@ def test_any_leaves_come_back(name, data):
     assert (moved <= allowed).all()
 
 
-@untimed
 @given(
     arrays(np.float64, (5, 2), elements=st.floats(-BEAM_ENERGY, BEAM_ENERGY)),
     arrays(np.float64, (5, 1), elements=st.floats(-5, 5)),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
@@ -19,7 +19,6 @@ from castalia.rng import Stream
 
 EPSILON = np.finfo(np.float64).eps
 # The first example of a busy machine may take any time, and no time is asked for here.
-untimed = settings(deadline=None)
 FIVE_SIGMA = 5.7e-7  # probability of a normal number beyond five standard deviations
 EVENTS = 20_000
 
@@ -102,7 +101,6 @@ def test_the_mass_of_a_fast_pair():
 masses = st.sampled_from([0.0, 0.000511, 0.106, 4.8, 80.4])
 
 
-@untimed
 @given(st.floats(1e-12, 1e7), masses, masses)
 def test_release_and_momentum_are_inverse(released, mass_1, mass_2):
     momentum = decay_momentum(released, mass_1, mass_2)
@@ -143,7 +141,6 @@ def test_known_directions():
     assert np.allclose(found, list(known.values()), rtol=0, atol=4 * EPSILON)
 
 
-@untimed
 @given(st.floats(-15, 0), st.floats(-np.pi, np.pi), st.booleans())
 def test_directions_return_from_near_the_poles(logarithm, azimuth, south):
     transverse = 10.0**logarithm
@@ -154,7 +151,6 @@ def test_directions_return_from_near_the_poles(logarithm, azimuth, south):
     assert abs(back[2] - z) < 10 * EPSILON
 
 
-@untimed
 @given(st.floats(-30, 30), st.floats(-30, 30))
 def test_numbers_return_even_from_far_out(u, v):
     radius = np.hypot(u, v)
