@@ -15,7 +15,6 @@ from castalia.physics.two_body import decay_momentum, direction_to_normal
 from castalia.rng import Stream
 
 EPSILON = np.finfo(np.float64).eps
-# The first example of a busy machine may take any time, and no time is asked for here.
 FIVE_SIGMA = 5.7e-7  # probability of a normal number beyond five standard deviations
 LEAVES = ("b_lep", "lepton", "neutrino", "b_had", "q1", "q2")
 SUMS = {
