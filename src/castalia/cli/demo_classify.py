@@ -102,8 +102,8 @@ FULL = _Size(
     labelled=20_000,
     fresh=24_000,
     unlabelled={"ttbar": 6_400, "singletop": 2_400, "wjets": 4_800, "zjets": 2_400},
-    epochs=(15, 30),
-    expected=(105, 15, 70, 55, 60, 60, 15, 25),
+    epochs=(15, 20),
+    expected=(105, 15, 70, 36, 42, 42, 15, 25),
 )
 QUICK = _Size(
     labelled=6_400,
