@@ -1,12 +1,14 @@
 """Cuts of the classification benchmarks: no event twice, and controls that are shuffled in just what they say."""
 
+import fcntl
+
 import awkward as ak
 import numpy as np
 import pytest
 
 from castalia.data.readers import open_reader
 from castalia.errors import DataError
-from classify_cuts import LABEL, Cuts, labelled_files, unlabelled_files
+from classify_cuts import LABEL, Cuts, alone_with, labelled_files, unlabelled_files
 
 CUTS = Cuts(400, 100, 400)
 ANCESTORS = ("jet_from_w", "jet_from_top", "electron_from_w", "muon_from_w")
@@ -97,3 +99,11 @@ def test_shuffled_objects_are_in_random_events(classify_samples):
     assert np.mean(own["met_pt"] == shuffled["met_pt"]) < 0.01
     together = zip(shuffled["met_pt"], shuffled["met_phi"], strict=True)
     assert set(together) == set(zip(own["met_pt"], own["met_phi"], strict=True))
+
+
+def test_what_one_process_makes_another_waits_for(tmp_path):
+    path = tmp_path / "runs" / "one"
+    with alone_with(path), (tmp_path / "runs" / "one.lock").open("w") as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with (tmp_path / "runs" / "one.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -128,3 +128,26 @@ def test_what_another_process_made_meanwhile_is_seen(table, monkeypatch):
     rows, _ = measure(bench, ["random"], [])
     assert "trial 100 random 0" in rows
     assert made[-1][0].name == "random"
+
+
+def test_the_command_sums_up_what_is_there_and_names_what_is_missing(table, tmp_path, monkeypatch, capsys):
+    written = []
+    monkeypatch.setattr(module, "make_parts", lambda *_: {})
+    monkeypatch.setattr(module, "write_result", lambda name, **content: written.append((name, content)))
+
+    def command(*words):
+        monkeypatch.setattr("sys.argv", ["benchmark", "--quick", "--data", str(tmp_path), *words])
+        module.conduct("toy", lambda quick: (PLAN, QUICK), [], lambda plan, rows: ({"rows_there": len(rows)}, []))
+
+    command("--only", "w1", "--only", "trees", "--size", "100")
+    (name, content), (_, kept, _) = written.pop(), table
+    assert name == "toy"
+    assert content["values"]["rows_there"] == len(kept) == 2 * (2 + 4)
+    assert len(content["values"]["missing"]) == 28 - 12
+    assert set(content["values"]["trials"]) == {"networks", "boosted trees"}
+    assert [len(one) for one in content["values"]["trials"]["networks"].values()] == [2]
+    assert list(content["seeds"]) == [1, 2]
+    with pytest.raises(SystemExit):
+        command("--only", "w2")
+    assert "there is no arm 'w2'; there are w1, w3, random, trees" in capsys.readouterr().err
+    assert not written
