@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Self
+
 __all__ = [
     "CastaliaError",
     "ConfigError",
@@ -47,6 +50,17 @@ class GateError(CastaliaError):
     """The result was produced and written, but misses a quality threshold."""
 
     exit_code = 5
+
+    @classmethod
+    def of_report(cls, run: object, reasons: Sequence[str]) -> Self:
+        """Return the error of a report whose gate gives reasons, of which the first is told.
+
+        Args:
+            run: What was judged.
+            reasons: One sentence each, at least one.
+        """
+        more = f" (and {len(reasons) - 1} more reasons in the report)" if len(reasons) > 1 else ""
+        return cls(f"{run}: the quality gate failed: {reasons[0]}{more}")
 
 
 class StoppedError(CastaliaError):

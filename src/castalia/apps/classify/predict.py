@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from castalia import __version__
 from castalia.apps.classify.events import event_batch
 from castalia.apps.classify.model import ClassifierRun
 from castalia.data.feature_config import DataConfig
@@ -22,14 +20,12 @@ from castalia.data.readers import open_reader
 from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.table import Table
 from castalia.errors import ConfigError, DataError
-from castalia.production.inputs import InputBatch, InputPlan, hold_limit, plan_inputs, usable_batches
-from castalia.production.pool import produce
+from castalia.production.file_to_file import FileRequest, estimate_file, refuse_own_input, request_record, write_file
+from castalia.production.inputs import InputBatch, InputPlan, plan_inputs, usable_batches
 from castalia.production.units import Produced, Task, Unit
 from castalia.runs.inputs import check_rename
 
 __all__ = ["OUT_OF_RANGE", "PredictRequest", "PredictTask", "predict", "score_columns"]
-
-log = logging.getLogger(__name__)
 
 OUT_OF_RANGE = "out_of_range"
 """Column that flags events outside what training saw."""
@@ -39,21 +35,8 @@ INDEX = "event_index"
 
 
 @dataclass(frozen=True)
-class PredictRequest:
+class PredictRequest(FileRequest):
     """What ``castalia classify predict`` was asked for; see its ``--help`` for each field."""
-
-    run: Path
-    files: tuple[Path, ...]
-    output: Path
-    workers: int = 1
-    rename: Mapping[str, str] = field(default_factory=dict)
-    tree: str | None = None
-    skip_bad: int = 0
-    skip_bad_files: bool = False
-    strict: bool = False
-    resume: bool = False
-    overwrite: bool = False
-    dry_run: bool = False
 
 
 def score_columns(classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -138,8 +121,7 @@ def predict(
         ModelError: If the run folder holds no usable classifier.
     """
     started = time.monotonic()
-    if request.output.resolve() in {path.resolve() for path in request.files}:
-        raise ConfigError(f"{request.output}: is one of the inputs; write the scores to another file.")
+    refuse_own_input(request, "the scores")
     run = ClassifierRun.open(request.run)
     features = _features(run, request)
     plan = plan_inputs(
@@ -152,33 +134,16 @@ def predict(
     )
     task = PredictTask(request, features, plan.first_event, _schema(run, features, plan))
     if request.dry_run:
-        return _estimate(task, plan)
-    produced = produce(
+        return estimate_file(task, plan, request)
+    return write_file(
         task,
-        plan.units,
-        request.output,
-        workers=request.workers,
-        resume=request.resume,
-        overwrite=request.overwrite,
+        plan,
+        request,
         provenance=_provenance(request, run, plan),
-        accept=lambda counts: hold_limit(counts, request.skip_bad, request.output),
+        flag=OUT_OF_RANGE,
+        began=started,
         progress=progress,
     )
-    flagged = produced.counts.get("flagged", 0)
-    if flagged:
-        log.warning(
-            "%d of %d events lie outside the training range (column %s)", flagged, produced.entries, OUT_OF_RANGE
-        )
-    seconds = time.monotonic() - started
-    return {
-        "output": str(request.output),
-        "events": produced.entries,
-        **produced.counts,
-        "skipped_files": len(plan.inputs.skipped),
-        "sha256": produced.sha256,
-        "seconds": round(seconds, 2),
-        "events_per_second": round(produced.entries / seconds),
-    }
 
 
 def _features(run: ClassifierRun, request: PredictRequest) -> Features:
@@ -241,27 +206,9 @@ def _schema(run: ClassifierRun, features: Features, plan: InputPlan) -> Schema:
 def _provenance(request: PredictRequest, run: ClassifierRun, plan: InputPlan) -> dict[str, Any]:
     """Return what the rows depend on, for the sidecar."""
     return {
-        "castalia": __version__,
+        **request_record(request, plan, request.tree or run.config.data.tree),
         "command": "classify predict",
         "model": run.sha256,
         "classes": [*run.classes],
-        "rename": {**request.rename},
-        "tree": request.tree or run.config.data.tree,
-        "skip_bad": request.skip_bad,
-        "strict": request.strict,
-        "inputs": {**plan.inputs.checksums},
-        **({"skipped_files": {**plan.inputs.skipped}} if plan.inputs.skipped else {}),
         "configuration": run.config.model_dump(mode="json", exclude_none=True),
-    }
-
-
-def _estimate(task: PredictTask, plan: InputPlan) -> dict[str, Any]:
-    begin = time.monotonic()
-    first = next(iter(task.run(plan.units[0])))
-    events = max(len(first.table), 1)
-    return {
-        "dry_run": True,
-        "entries": plan.entries,
-        "estimated_seconds": round((time.monotonic() - begin) / events * plan.entries / task.request.workers, 1),
-        "estimated_bytes": int(8 * len(task.schema.columns) * plan.entries),
     }

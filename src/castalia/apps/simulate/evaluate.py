@@ -99,8 +99,7 @@ def evaluate(request: EvaluateRequest, progress: StepProgress | None = None) -> 
     }
     if gate["passed"]:
         return summary, None
-    more = f" (and {len(gate['reasons']) - 1} more reasons in the report)" if len(gate["reasons"]) > 1 else ""
-    return summary, GateError(f"{request.run}: the quality gate failed: {gate['reasons'][0]}{more}")
+    return summary, GateError.of_report(request.run, gate["reasons"])
 
 
 def _judged_events(

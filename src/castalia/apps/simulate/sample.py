@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from castalia import __version__
 from castalia.apps.simulate.efficiency import PROBABILITY, probabilities
 from castalia.apps.simulate.model import NOMINAL, ResponseModel, open_model, sampler_of
 from castalia.data.schema import ColumnSpec, Schema
@@ -23,8 +21,8 @@ from castalia.errors import ConfigError, DataError
 from castalia.estimators.arrays import events_from_array
 from castalia.estimators.base import Sampler
 from castalia.estimators.storage import model_hash
-from castalia.production.inputs import InputPlan, hold_limit, plan_inputs, usable_batches
-from castalia.production.pool import produce
+from castalia.production.file_to_file import FileRequest, estimate_file, refuse_own_input, request_record, write_file
+from castalia.production.inputs import InputPlan, plan_inputs, usable_batches
 from castalia.production.units import Produced, Task, Unit
 from castalia.rng import Stream
 from castalia.runs.inputs import check_rename
@@ -33,28 +31,14 @@ from castalia.runs.validation import draw
 
 __all__ = ["SampleRequest", "SampleTask", "sample"]
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
-class SampleRequest:
+class SampleRequest(FileRequest):
     """What ``castalia simulate sample`` was asked for; see its ``--help`` for each field."""
 
-    run: Path
-    files: tuple[Path, ...]
-    output: Path
     draws: int = 1
     members: bool = False
     seed: int = 1
-    workers: int = 1
-    rename: Mapping[str, str] = field(default_factory=dict)
-    tree: str | None = None
-    skip_bad: int = 0
-    skip_bad_files: bool = False
-    strict: bool = False
-    resume: bool = False
-    overwrite: bool = False
-    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -181,40 +165,24 @@ def sample(
         ModelError: If the run folder holds no usable model, or no members where they are wanted.
     """
     started = time.monotonic()
-    if request.output.resolve() in {path.resolve() for path in request.files}:
-        raise ConfigError(f"{request.output}: is one of the inputs; write the sampled events to another file.")
+    refuse_own_input(request, "the sampled events")
     model = open_model(request.run)
     number = model.config.model.members
     members = member_hashes(model.folder, number, NOMINAL) if request.members else ()
     plan, columns = _plan(request, model)
     task = SampleTask(request, plan.first_event, _with_flags(columns, request, model))
     if request.dry_run:
-        return _estimate(task, plan.units[0], plan.entries, request.draws * max(len(members), 1))
-    produced = produce(
+        # Half as many numbers again as columns: objects come in pairs.
+        return estimate_file(task, plan, request, copies=request.draws * max(len(members), 1), numbers=1.5)
+    return write_file(
         task,
-        plan.units,
-        request.output,
-        workers=request.workers,
-        resume=request.resume,
-        overwrite=request.overwrite,
+        plan,
+        request,
         provenance=_provenance(request, model, members, plan),
-        accept=lambda counts: hold_limit(counts, request.skip_bad, request.output),
+        flag="out_of_support",
+        began=started,
         progress=progress,
     )
-    flagged = produced.counts.get("flagged", 0)
-    if flagged:
-        read = produced.counts["read"]
-        log.warning("%d of %d events lie outside the training range (column out_of_support)", flagged, read)
-    seconds = time.monotonic() - started
-    return {
-        "output": str(request.output),
-        "events": produced.entries,
-        **produced.counts,
-        "skipped_files": len(plan.inputs.skipped),
-        "sha256": produced.sha256,
-        "seconds": round(seconds, 2),
-        "events_per_second": round(produced.entries / seconds),
-    }
 
 
 def _provenance(
@@ -222,19 +190,13 @@ def _provenance(
 ) -> dict[str, JsonValue]:
     """Return what the rows depend on, for the sidecar."""
     return {
-        "castalia": __version__,
+        **request_record(request, plan, request.tree or model.config.data.tree),
         "command": "simulate sample",
         "seed": request.seed,
         "draws": request.draws,
         "model": model.sha256,
         **({"members": [*members]} if members else {}),
         **({"efficiency": model_hash(model.folder.models / "efficiency")} if model.efficiency else {}),
-        "rename": {**request.rename},
-        "tree": request.tree or model.config.data.tree,
-        "skip_bad": request.skip_bad,
-        "strict": request.strict,
-        "inputs": {**plan.inputs.checksums},
-        **({"skipped_files": {**plan.inputs.skipped}} if plan.inputs.skipped else {}),
         "configuration": model.config.model_dump(mode="json", exclude_none=True),
     }
 
@@ -254,16 +216,3 @@ def _with_flags(schema: Schema, request: SampleRequest, model: ResponseModel) ->
     if taken is not None:
         raise ConfigError(f"{request.run}: writes a column '{taken}' of its own; give that of the input another name.")
     return schema.with_columns(*flags)
-
-
-def _estimate(task: SampleTask, unit: Unit, entries: int, copies: int) -> dict[str, Any]:
-    begin = time.monotonic()
-    first = next(iter(task.run(unit)))
-    seconds = time.monotonic() - begin
-    events = max(len(first.table), 1)
-    return {
-        "dry_run": True,
-        "entries": entries,
-        "estimated_seconds": round(seconds / events * entries * copies / task.request.workers, 1),
-        "estimated_bytes": int(8 * len(task.schema.columns) * entries * copies * 1.5),
-    }

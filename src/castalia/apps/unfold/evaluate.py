@@ -78,10 +78,7 @@ def evaluate(request: JudgeRequest, progress: StepProgress | None = None) -> tup
         "gate": "failed" if reasons else "passed",
         "seconds": round(time.monotonic() - started, 2),
     }
-    if not reasons:
-        return summary, None
-    more = f" (and {len(reasons) - 1} more reasons in the report)" if len(reasons) > 1 else ""
-    return summary, GateError(f"{run}: the quality gate failed: {reasons[0]}{more}")
+    return summary, GateError.of_report(run, reasons) if reasons else None
 
 
 def _provenance(model: PosteriorModel, request: JudgeRequest, sample: TestSample) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from castalia import __version__
 from castalia.apps.unfold.model import PosteriorModel, open_model
 from castalia.apps.unfold.sample_file import WEIGHT, sample_record
 from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.table import Table
 from castalia.errors import ConfigError, DataError
-from castalia.production.inputs import InputBatch, InputPlan, hold_limit, plan_inputs, usable_batches
-from castalia.production.pool import produce
+from castalia.production.file_to_file import FileRequest, estimate_file, refuse_own_input, request_record, write_file
+from castalia.production.inputs import InputBatch, InputPlan, plan_inputs, usable_batches
 from castalia.production.units import Produced, Task, Unit
 from castalia.rng import Stream
 from castalia.runs.inputs import check_rename
 
 __all__ = ["OUT_OF_RANGE", "SampleRequest", "SampleTask", "sample", "truth_columns"]
-
-log = logging.getLogger(__name__)
 
 OUT_OF_RANGE = "out_of_range"
 """Column that flags events measured outside what training saw."""
@@ -37,23 +33,11 @@ _UNIT_EVENTS, _BATCH_EVENTS = 4_096, 1_024
 
 
 @dataclass(frozen=True)
-class SampleRequest:
+class SampleRequest(FileRequest):
     """What ``castalia unfold sample`` was asked for; see its ``--help`` for each field."""
 
-    run: Path
-    files: tuple[Path, ...]
-    output: Path
     draws: int = 10
     seed: int = 1
-    workers: int = 1
-    rename: Mapping[str, str] = field(default_factory=dict)
-    tree: str | None = None
-    skip_bad: int = 0
-    skip_bad_files: bool = False
-    strict: bool = False
-    resume: bool = False
-    overwrite: bool = False
-    dry_run: bool = False
 
 
 def truth_columns(numbers: Mapping[str, str]) -> dict[str, str]:
@@ -151,8 +135,7 @@ def sample(
         ModelError: If the run folder holds no usable model.
     """
     started = time.monotonic()
-    if request.output.resolve() in {path.resolve() for path in request.files}:
-        raise ConfigError(f"{request.output}: is one of the inputs; write the unfolded events to another file.")
+    refuse_own_input(request, "the unfolded events")
     model = open_model(request.run)
     check_rename(request.rename, (*model.features.columns_to_sample, *_flags(model)))
     plan = plan_inputs(
@@ -166,33 +149,18 @@ def sample(
     )
     task = SampleTask(request, _schema(model, plan, request.draws))
     if request.dry_run:
-        return _estimate(task, plan)
-    produced = produce(
+        return estimate_file(task, plan, request, numbers=request.draws)
+    return write_file(
         task,
-        plan.units,
-        request.output,
-        workers=request.workers,
-        resume=request.resume,
-        overwrite=request.overwrite,
+        plan,
+        request,
         provenance=_provenance(request, model, plan),
-        accept=lambda counts: hold_limit(counts, request.skip_bad, request.output),
+        flag=OUT_OF_RANGE,
+        began=started,
+        rate="draws_per_second",
+        draws=request.draws,
         progress=progress,
     )
-    flagged = produced.counts.get("flagged", 0)
-    if flagged:
-        log.warning(
-            "%d of %d events lie outside the training range (column %s)", flagged, produced.entries, OUT_OF_RANGE
-        )
-    seconds = time.monotonic() - started
-    return {
-        "output": str(request.output),
-        "events": produced.entries,
-        **produced.counts,
-        "skipped_files": len(plan.inputs.skipped),
-        "sha256": produced.sha256,
-        "seconds": round(seconds, 2),
-        "draws_per_second": round(produced.entries * request.draws / seconds),
-    }
 
 
 def _flags(model: PosteriorModel) -> tuple[str, ...]:
@@ -225,29 +193,11 @@ def _schema(model: PosteriorModel, plan: InputPlan, draws: int) -> Schema:
 def _provenance(request: SampleRequest, model: PosteriorModel, plan: InputPlan) -> dict[str, Any]:
     """Return what the rows depend on, for the sidecar."""
     return {
-        "castalia": __version__,
+        **request_record(request, plan, request.tree or model.config.data.tree),
         "command": "unfold sample",
         "seed": request.seed,
-        "rename": {**request.rename},
-        "tree": request.tree or model.config.data.tree,
-        "skip_bad": request.skip_bad,
-        "strict": request.strict,
-        **({"skipped_files": {**plan.inputs.skipped}} if plan.inputs.skipped else {}),
         "configuration": model.config.model_dump(mode="json", exclude_none=True),
         **sample_record(
             tuple(truth_columns(model.coordinates.tree.numbers)), request.draws, plan.inputs.checksums, model.sha256
         ),
-    }
-
-
-def _estimate(task: SampleTask, plan: InputPlan) -> dict[str, Any]:
-    begin = time.monotonic()
-    first = next(iter(task.run(plan.units[0])))
-    events = max(len(first.table), 1)
-    columns, draws = len(task.schema.columns), task.request.draws
-    return {
-        "dry_run": True,
-        "entries": plan.entries,
-        "estimated_seconds": round((time.monotonic() - begin) / events * plan.entries / task.request.workers, 1),
-        "estimated_bytes": int(8 * columns * draws * plan.entries),
     }
