@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from castalia.apps.classify.judging import Judgement
-from castalia.apps.classify.recognised import Relations
+from castalia.apps.classify.relations import Relations
 from castalia.metrics.learning_curve import LearningCurve, data_saved, learning_curve
 from castalia.rng import Stream
 from record import Goal

@@ -15,12 +15,12 @@ import tomli_w
 from castalia.apps.classify.events import balanced, event_batch, labelled
 from castalia.apps.classify.judged_sample import JudgeRequest, read_judged_sample
 from castalia.apps.classify.judging import JudgedClasses, Judgement, judge
-from castalia.apps.classify.learned import TrainRequest
 from castalia.apps.classify.model import ClassifierRun
 from castalia.apps.classify.pretrain import pretrain
-from castalia.apps.classify.recognised import Relations as RecognisedRelations
-from castalia.apps.classify.recognised import recognised_relations
+from castalia.apps.classify.relations import Relations as RecognisedRelations
+from castalia.apps.classify.relations import recognised_relations
 from castalia.apps.classify.train import train
+from castalia.apps.classify.training_run import TrainRequest
 from castalia.data.atomic import write_text
 from castalia.data.loading import load_arrays
 from castalia.estimators.arrays import to_numpy

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from castalia.errors import DataError
-from castalia.metrics.relations import relation_accuracy, relation_classes
+from castalia.estimators.base import ObjectSet
+from castalia.estimators.classification.relations import relation_classes
+from castalia.metrics.relations import relation_accuracy
 from castalia.rng import Stream
 
 EVENTS, OBJECTS, RELATIONS = 600, 4, 3
@@ -16,17 +19,8 @@ def pairs(counter: int = 0):
     rng = Stream(88, "relations").at(counter)
     ancestry = rng.integers(0, 3, (EVENTS, OBJECTS, RELATIONS - 1))
     counted = np.broadcast_to(~np.eye(OBJECTS, dtype=bool), (EVENTS, OBJECTS, OBJECTS))
-    return relation_classes(ancestry), counted, np.zeros((EVENTS, OBJECTS, OBJECTS), dtype=np.int64)
-
-
-def test_the_first_shared_ancestor_is_the_relation() -> None:
-    ancestry = np.array([[[1, 7], [1, 7], [2, 7], [0, 0], [0, 0]]])
-    found = relation_classes(ancestry)[0]
-    assert found[0, 1] == 0
-    assert found[0, 2] == 1
-    assert found[0, 3] == 2
-    assert found[3, 4] == 2, "two that have no ancestor share none"
-    np.testing.assert_array_equal(found, found.T)
+    true = relation_classes(ObjectSet(torch.from_numpy(ancestry), torch.ones((EVENTS, OBJECTS), dtype=torch.bool)))
+    return true.numpy(), counted, np.zeros((EVENTS, OBJECTS, OBJECTS), dtype=np.int64)
 
 
 def test_fractions_are_counted() -> None:

@@ -50,8 +50,8 @@ def pretrain(
 
     Example: castalia classify pretrain pretrain.toml -o pretrained
     """
-    from castalia.apps.classify.learned import TrainRequest
     from castalia.apps.classify.pretrain import pretrain as pretrain_run
+    from castalia.apps.classify.training_run import TrainRequest
 
     request = TrainRequest(
         config=config,
@@ -88,8 +88,8 @@ def train(
 
     Example: castalia classify train classify.toml -o run
     """
-    from castalia.apps.classify.learned import TrainRequest
     from castalia.apps.classify.train import train as train_run
+    from castalia.apps.classify.training_run import TrainRequest
 
     request = TrainRequest(
         config=config,

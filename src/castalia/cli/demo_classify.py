@@ -199,9 +199,9 @@ def _generate_unlabelled(steps: DemoSteps, made: ColliderRequest, size: _Size) -
 
 def _train(steps: DemoSteps, folder: Path, size: _Size, seed: int, overwrite: bool, data: str) -> None:
     """Pre-train, and train each classifier, in folders of their names."""
-    from castalia.apps.classify.learned import TrainRequest
     from castalia.apps.classify.pretrain import pretrain
     from castalia.apps.classify.train import train
+    from castalia.apps.classify.training_run import TrainRequest
 
     config, backbone = folder / "classify_pretrain.toml", folder / "backbone"
     text = PRETRAINING.format(data=data, epochs=size.epochs[0], batch_size=128, seed=seed)

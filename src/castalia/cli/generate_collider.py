@@ -18,6 +18,7 @@ from castalia.cli.options import (
     Resume,
     SeedOption,
     Workers,
+    parse_choice,
 )
 from castalia.errors import ConfigError
 from castalia.processes.hard import COLLIDER_PROCESSES, HardProcess
@@ -55,13 +56,8 @@ def parse_parameters(words: Sequence[str] | None) -> dict[str, float | tuple[flo
         name, _, text = word.partition("=")
         if name in found:
             raise ConfigError(f"--parameter names {name!r} twice; keep one.")
-        low, colon, high = text.partition(":")
-        try:
-            found[name] = (float(low), float(high)) if colon else float(low)
-        except ValueError:
-            raise ConfigError(
-                f"--parameter {word!r}: write NAME=VALUE or NAME=LOW:HIGH, such as m_H=350:600."
-            ) from None
+        refusal = f"--parameter {word!r}: write NAME=VALUE or NAME=LOW:HIGH, such as m_H=350:600."
+        found[name] = parse_choice(text, refusal)
     return found
 
 

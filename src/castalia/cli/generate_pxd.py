@@ -27,6 +27,11 @@ def _knob(what: str) -> Any:
     return typer.Option(metavar=_METAVAR, help=f"{what}, over that of the reference; LOW:HIGH draws it for each event.")
 
 
+def _parsed(name: str, text: str) -> float | tuple[float, float]:
+    option = f"--{name.replace('_', '-')}"
+    return parse_choice(text, f"{option} {text!r}: write a number, or LOW:HIGH such as 0.5:1.")
+
+
 def pxd(
     events: Annotated[int, typer.Option("--events", min=1, help="Events to make.")],
     output: OutputFile,
@@ -62,9 +67,7 @@ def pxd(
     request = PxdRequest(
         events=events,
         output=output,
-        knobs={
-            name: parse_choice(text, f"--{name.replace('_', '-')}") for name, text in given.items() if text is not None
-        },
+        knobs={name: _parsed(name, text) for name, text in given.items() if text is not None},
         seed=seed,
         workers=workers,
         resume=resume,

@@ -70,17 +70,17 @@ ReportOutput = Annotated[Path, typer.Option("-o", "--output", metavar="REPORT", 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder written by `train`.")]
 
 
-def parse_choice(text: str, option: str) -> float | tuple[float, float]:
+def parse_choice(text: str, refusal: str) -> float | tuple[float, float]:
     """Turn ``VALUE`` or ``LOW:HIGH`` of an option into a number or an interval.
 
     Raises:
-        ConfigError: If it is neither.
+        ConfigError: If it is neither, with ``refusal`` as its sentence.
     """
     low, colon, high = text.partition(":")
     try:
         return (float(low), float(high)) if colon else float(low)
     except ValueError:
-        raise ConfigError(f"{option} {text!r}: write a number, or LOW:HIGH such as 0.5:1.") from None
+        raise ConfigError(refusal) from None
 
 
 def parse_rename(pairs: Sequence[str] | None) -> dict[str, str]:

@@ -18,16 +18,19 @@ from castalia.data.strict import StrictModel
 from castalia.data.table import Table
 from castalia.errors import ConfigError, DataError
 
-__all__ = ["ANCESTRY", "OBJECTS", "EventColumns", "TypedObject", "TypedObjects"]
+__all__ = ["ANCESTRY", "OBJECTS", "OBJECT_FEATURES", "UNITS", "EventColumns", "TypedObject", "TypedObjects"]
 
 OBJECTS = "objects"
 """Name of the list of typed objects among those of a condition."""
 
 ANCESTRY = "ancestry"
-"""Name of the list that says which ancestors the same objects have."""
+"""Name of the list with the numbers of the ancestors of the same objects within their event, 0 for none."""
 
 UNITS = {"pt": "GeV", "eta": "", "phi": "rad", "mass": "GeV"}
 """What is read of every object, with units: the endings of its columns, and the first features in their order."""
+
+OBJECT_FEATURES = (*UNITS, "type")
+"""Features of an object: its momentum, 0 for what it has not, and the number of its type."""
 
 
 class EventColumns(StrictModel):
@@ -113,7 +116,7 @@ class TypedObjects:
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The features of an object: four of its momentum, 0 where it has none, and the number of its type."""
-        kind = Variable("type", bounds=(-0.5, len(self.types) - 0.5), integer=True)
+        kind = Variable(OBJECT_FEATURES[-1], bounds=(-0.5, len(self.types) - 0.5), integer=True)
         return (*(Variable(name, unit, group=name) for name, unit in UNITS.items()), kind)
 
     @property

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from castalia.errors import DataError
 
-__all__ = ["RelationAccuracy", "relation_accuracy", "relation_classes"]
+__all__ = ["RelationAccuracy", "relation_accuracy"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -42,22 +42,6 @@ class RelationAccuracy:
     baseline_accuracy: float
     balanced: float
     balanced_baseline: float
-
-
-def relation_classes(ancestry: Integers) -> Integers:
-    """Return the relation of every ordered pair of objects.
-
-    Args:
-        ancestry: Numbers of the common ancestors, 0 for none, shape ``(events, objects, relations)``: two objects have
-            a relation where their numbers are equal and not 0.
-
-    Returns:
-        The first relation that a pair has, or the number of relations where it has none, shape
-        ``(events, objects, objects)``; the diagonal has no meaning.
-    """
-    shared = (ancestry[:, :, None] == ancestry[:, None]) & (ancestry[:, :, None] != 0)
-    found: Integers = np.where(shared.any(axis=-1), shared.argmax(axis=-1), ancestry.shape[-1]).astype(np.int64)
-    return found
 
 
 def relation_accuracy(

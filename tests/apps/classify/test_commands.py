@@ -11,9 +11,9 @@ import pytest
 from castalia_console import column_hashes, here, listing, read
 from class_toys import MODEL, PRETRAINING, TRAINING, config, events, write
 
-from castalia.apps.classify.learned import TrainRequest
 from castalia.apps.classify.model import ClassifierRun
 from castalia.apps.classify.train import train
+from castalia.apps.classify.training_run import TrainRequest
 from castalia.errors import ConfigError, StoppedError
 
 EVENTS = 1_500

@@ -12,11 +12,11 @@ from scipy.stats import norm
 
 from castalia.apps.classify.comparison import Comparison, Contender, comparison_metrics
 from castalia.apps.classify.judging import Expectation, JudgedClasses, Judgement, judge, log_odds
-from castalia.apps.classify.recognised import recognised_relations
+from castalia.apps.classify.relations import recognised_relations
 from castalia.apps.classify.results import gate_reasons, numbers_of
 from castalia.errors import ConfigError
 from castalia.estimators.base import Batch, Events, ObjectSet
-from castalia.metrics.relations import relation_classes
+from castalia.estimators.classification.relations import relation_classes
 from castalia.rng import Stream
 
 SHIFT, EVENTS = 1.0, 4000
@@ -157,7 +157,8 @@ class Knowing:
     """An estimator that knows the relations of objects, or claims to have learned none."""
 
     def __init__(self, ancestry: torch.Tensor, learned: bool = True) -> None:
-        self.true, self.learned = torch.from_numpy(relation_classes(ancestry.numpy())), learned
+        every = torch.ones(ancestry.shape[:2], dtype=torch.bool)
+        self.true, self.learned = relation_classes(ObjectSet(ancestry, every)), learned
 
     def relation_logits(self, given: Events) -> torch.Tensor:
         if not self.learned:

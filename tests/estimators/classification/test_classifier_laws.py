@@ -65,8 +65,8 @@ def test_what_augmentation_draws_of_a_turned_and_mirrored_event_is_the_same_in_d
     """The mean logit over many draws is the same for an event and its image, within five standard errors."""
     estimator, batch = make("paper")
     one = batch.condition.map(lambda v: v[:1].repeat_interleave(4000, 0))
-    objects = estimator.typed_objects(one)
-    image = estimator.typed_objects(
+    objects = estimator.object_tensors(one)
+    image = estimator.object_tensors(
         with_objects(
             one, one.objects["objects"].values * torch.tensor([1, -1, -1, 1, 1.0]), one.objects["objects"].mask
         )

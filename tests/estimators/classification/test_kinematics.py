@@ -10,16 +10,16 @@ import torch
 from castalia.data.feature_arrays import ObjectArrays
 from castalia.estimators.arrays import events_from_array
 from castalia.estimators.classification.kinematics import Kinematics
+from castalia.estimators.classification.object_tensors import ObjectTensors, object_tensors
 from castalia.estimators.classification.slots import hardest_of_each_type
-from castalia.estimators.classification.typed_objects import TypedObjects, typed_objects
 from castalia.physics.angles import delta_r
 
 from .conftest import TYPES, toy
 
 
-def _objects(*rows: tuple[float, float, float, float, int]) -> TypedObjects:
+def _objects(*rows: tuple[float, float, float, float, int]) -> ObjectTensors:
     arrays = ObjectArrays(np.array([rows], dtype=float), np.ones((1, len(rows)), dtype=bool))
-    return typed_objects(
+    return object_tensors(
         events_from_array(np.zeros((1, 0)), torch.float64, {"objects": arrays}), TYPES, torch.ones(1).double()
     )
 
@@ -43,10 +43,10 @@ def test_features_of_a_pair():
 
 def test_scaled_features_have_mean_zero_and_variance_one_over_what_exists():
     batch = toy(2000)
-    objects = typed_objects(batch.condition, TYPES, torch.ones(1).double())
+    objects = object_tensors(batch.condition, TYPES, torch.ones(1).double())
     kinematics = Kinematics().double()
     for piece in batch.chunks(300):
-        kinematics.update(typed_objects(piece.condition, TYPES, torch.ones(1).double()), piece.weight)
+        kinematics.update(object_tensors(piece.condition, TYPES, torch.ones(1).double()), piece.weight)
     kinematics.finish()
     values = kinematics.objects(objects)[objects.mask][:, [0, 1, 4]]
     assert torch.allclose(values.mean(0), torch.zeros(3).double(), atol=1e-5)

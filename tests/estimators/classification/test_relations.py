@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from castalia.estimators.base import Events, ObjectSet
+from castalia.estimators.classification.object_tensors import object_tensors
 from castalia.estimators.classification.relations import RelationHead, judged_pairs, relation_classes
-from castalia.estimators.classification.typed_objects import typed_objects
 
 from .conftest import TYPES, toy
 
@@ -20,7 +20,7 @@ def test_the_first_shared_ancestor_counts_and_zero_is_none():
 
 
 def test_pairs_of_one_object_of_padding_and_of_types_left_out_are_not_judged():
-    objects = typed_objects(toy(50).condition, TYPES, torch.ones(1))
+    objects = object_tensors(toy(50).condition, TYPES, torch.ones(1))
     judged = judged_pairs(objects, [(2, 0)])
     assert not bool(judged.diagonal(dim1=1, dim2=2).any())
     assert not bool(judged[~objects.mask].any())
@@ -32,7 +32,7 @@ def test_pairs_of_one_object_of_padding_and_of_types_left_out_are_not_judged():
 def test_every_relation_counts_alike():
     """The mean loss of a constant score is the mean over relations of what each costs, however many pairs have it."""
     batch = toy(400)
-    objects = typed_objects(batch.condition, TYPES, torch.ones(1).double())
+    objects = object_tensors(batch.condition, TYPES, torch.ones(1).double())
     head = RelationHead(4, 2, [(0, 2)]).double()
     head.update(batch.target, objects, batch.weight)
     head.finish()
@@ -50,7 +50,7 @@ def test_counts_are_those_of_all_chunks():
     for size in (400, 37):
         head = RelationHead(4, 2, ()).double()
         for piece in batch.chunks(size):
-            head.update(piece.target, typed_objects(piece.condition, TYPES, torch.ones(1)), piece.weight)
+            head.update(piece.target, object_tensors(piece.condition, TYPES, torch.ones(1)), piece.weight)
         head.finish()
         counted.append(head.frequency)
     assert torch.allclose(*counted)

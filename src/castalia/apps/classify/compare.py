@@ -14,7 +14,7 @@ from castalia.apps.classify.comparison import Comparison, Contender, comparison_
 from castalia.apps.classify.judged_sample import JudgedSample, JudgeRequest, expectation_of, read_judged_sample
 from castalia.apps.classify.judging import Expectation, JudgedClasses, judge
 from castalia.apps.classify.model import ClassifierRun
-from castalia.apps.classify.recognised import recognised_relations
+from castalia.apps.classify.relations import recognised_relations
 from castalia.errors import ConfigError, DataError, ModelError
 from castalia.estimators.base import Batch
 from castalia.reports.comparison import distinct_names

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from castalia.apps.classify.judging import JudgedClasses, Judgement
-from castalia.apps.classify.recognised import Relations
+from castalia.apps.classify.relations import Relations
 from castalia.apps.classify.results import gate_reasons, numbers_of
 from castalia.metrics.auc import AucEstimate
 from castalia.metrics.learning_curve import DataSaved, LearningCurve, data_saved, learning_curve

@@ -7,13 +7,13 @@ import time
 from typing import Any
 
 from castalia import __version__
-from castalia.apps.classify.drawn_on import IMPORTANCE_EVENTS, importances
 from castalia.apps.classify.figures import draw_figures
+from castalia.apps.classify.importances import IMPORTANCE_EVENTS, importances
 from castalia.apps.classify.judged_sample import JudgedSample, JudgeRequest, expectation_of, read_judged_sample
 from castalia.apps.classify.judging import judge
 from castalia.apps.classify.model import ClassifierRun
 from castalia.apps.classify.page import page_of
-from castalia.apps.classify.recognised import recognised_relations
+from castalia.apps.classify.relations import recognised_relations
 from castalia.apps.classify.results import gate_reasons, metrics_of
 from castalia.errors import GateError
 from castalia.reports.document import write_report

@@ -1,13 +1,15 @@
-"""What a classifier can do besides scoring, where it can: be calibrated, and take over a pre-trained backbone."""
+"""What a classifier can do besides scoring, where it can: be calibrated, begin from a backbone, tell relations."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from typing import Protocol, runtime_checkable
 
-from castalia.estimators.base import Batch, Estimator
+from torch import Tensor
 
-__all__ = ["Adopting", "Calibrated"]
+from castalia.estimators.base import Batch, Estimator, Events
+
+__all__ = ["Adopting", "Calibrated", "Related"]
 
 
 @runtime_checkable
@@ -29,4 +31,17 @@ class Adopting(Protocol):
 
         Raises:
             ConfigError: If the other backbone is of another kind.
+        """
+
+
+@runtime_checkable
+class Related(Protocol):
+    """A classifier that also tells the relations of objects."""
+
+    @abstractmethod
+    def relation_logits(self, events: Events) -> Tensor:
+        """Return unnormalised log-probabilities, shape ``(events, objects, objects, relations + 1)``.
+
+        Raises:
+            ConfigError: If it was trained without relations.
         """

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from castalia.apps.classify.judging import Contest, Floats, JudgedClasses, Judgement, Reliability
-from castalia.metrics.decorrelation import MassDependence
 from castalia.metrics.importance import Importance
+from castalia.metrics.mass_dependence import MassDependence
 from castalia.metrics.roc import FEWEST_LEFT
 from castalia.plots.class_scores import ScorePanel, score_figure
 from castalia.plots.confusion import confusion_figure

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from castalia.metrics.auc import AucEstimate
 from castalia.metrics.confusion import Confusion, confusion
-from castalia.metrics.decorrelation import FEWEST_IN_A_BIN, MassDependence, mass_dependence
+from castalia.metrics.mass_dependence import FEWEST_IN_A_BIN, MassDependence, mass_dependence
 from castalia.metrics.reliability import CalibrationError, ReliabilityCurve, calibration_error, reliability_curve
 from castalia.metrics.roc import RocBand, roc_band
 from castalia.metrics.scored import ScoredEvents, scored_events

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from castalia.apps.classify.judging import Contest, JudgedClasses, Judgement
-from castalia.apps.classify.recognised import Relations
+from castalia.apps.classify.relations import Relations
 from castalia.apps.classify.results import CALIBRATED, SIGMAS, WORKING_POINTS, is_calibrated, working_points
 from castalia.metrics.importance import Importance
 from castalia.metrics.roc import FEWEST_LEFT

@@ -8,7 +8,7 @@ from typing import Any
 
 from castalia.apps.classify.config import PretrainConfig, parse_pretraining
 from castalia.apps.classify.events import event_batch
-from castalia.apps.classify.learned import (
+from castalia.apps.classify.training_run import (
     Prepared,
     TrainRequest,
     check_types,

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from castalia.apps.classify.judging import Contest, Judgement
-from castalia.apps.classify.recognised import Relations
+from castalia.apps.classify.relations import Relations
 from castalia.metrics.importance import Importance
 from castalia.metrics.reliability import CalibrationError
 from castalia.metrics.roc import WorkingPoint

@@ -11,7 +11,8 @@ from typing import Any, Literal
 from castalia.apps.classify.config import ClassifyConfig, parse_config
 from castalia.apps.classify.events import balanced, labelled
 from castalia.apps.classify.faces import Adopting, Calibrated
-from castalia.apps.classify.learned import (
+from castalia.apps.classify.pretrain import Backbone, open_backbone
+from castalia.apps.classify.training_run import (
     Prepared,
     TrainRequest,
     check_types,
@@ -20,7 +21,6 @@ from castalia.apps.classify.learned import (
     model_task,
     schema_of,
 )
-from castalia.apps.classify.pretrain import Backbone, open_backbone
 from castalia.data.feature_config import matching_files
 from castalia.data.loading import LoadedArrays
 from castalia.errors import ConfigError, DataError, ModelError

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from castalia.data.strict import StrictModel
 from castalia.estimators.classification.kinematics import KINEMATICS, PAIRS, Kinematics
-from castalia.estimators.classification.typed_objects import TypedObjects
+from castalia.estimators.classification.object_tensors import ObjectTensors
 from castalia.nn.graph_attention import GraphAttentionBlock
 from castalia.nn.mlp import MLP
 from castalia.nn.transformer import AttentionBlock
@@ -147,11 +147,11 @@ class Backbone(nn.Module, ABC):
         self.embedding = nn.Linear(len(KINEMATICS) + types, config.width)
         self.normal = nn.LayerNorm(config.width)
 
-    def update(self, objects: TypedObjects, weight: Tensor) -> None:
+    def update(self, objects: ObjectTensors, weight: Tensor) -> None:
         """Take events into the statistics of the scaling, see ``Kinematics.update``."""
         self.kinematics.update(self._in_frame(objects), weight)
 
-    def seen(self, objects: TypedObjects) -> Seen:
+    def seen(self, objects: ObjectTensors) -> Seen:
         """Scale the objects of some events."""
         objects = self._in_frame(objects)
         kinds = functional.one_hot(objects.types, self.types).to(objects.pt) * objects.mask[..., None]
@@ -179,7 +179,7 @@ class Backbone(nn.Module, ABC):
         share = mask.to(elements)[..., None] / mask.sum(1).clamp(min=1)[:, None, None]
         return Encoding(objects[:, :count], (share * elements).sum(1))
 
-    def _in_frame(self, objects: TypedObjects) -> TypedObjects:
+    def _in_frame(self, objects: ObjectTensors) -> ObjectTensors:
         return objects.relative() if self.config.relative else objects
 
     def of_events_alone(self) -> Iterator[nn.Parameter]:

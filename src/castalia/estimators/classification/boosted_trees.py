@@ -17,8 +17,8 @@ from castalia.data.strict import StrictModel
 from castalia.errors import ConfigError, ModelError
 from castalia.estimators.base import Batch, Objective
 from castalia.estimators.classification.classifier import EventClassifier
+from castalia.estimators.classification.object_tensors import ObjectTensors
 from castalia.estimators.classification.slots import hardest_of_each_type
-from castalia.estimators.classification.typed_objects import TypedObjects
 from castalia.rng import Stream
 
 __all__ = ["BoostedTrees", "BoostedTreesConfig"]
@@ -86,7 +86,7 @@ class BoostedTrees(EventClassifier):
         library = _library()
         parts = []
         for batch in stream:
-            columns = self._columns(self.typed_objects(batch.condition), batch.condition.flat)
+            columns = self._columns(self.object_tensors(batch.condition), batch.condition.flat)
             parts.append((columns, self.labels(batch), batch.weight.double().abs()))
         columns, labels, weight = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
         self.require_all_classes(torch.bincount(labels, minlength=self.classes))
@@ -100,7 +100,7 @@ class BoostedTrees(EventClassifier):
         """Return none: the trees of ``prepare`` are all."""
         return ()
 
-    def scores(self, objects: TypedObjects, flat: Tensor) -> Tensor:
+    def scores(self, objects: ObjectTensors, flat: Tensor) -> Tensor:
         """Return the sums of the trees; see ``EventClassifier.scores``.
 
         Raises:
@@ -117,7 +117,7 @@ class BoostedTrees(EventClassifier):
         scores = torch.from_numpy(found).to(self.temperature)
         return scores if scores.ndim == 2 else torch.stack([torch.zeros_like(scores), scores], dim=1)
 
-    def _columns(self, objects: TypedObjects, flat: Tensor) -> Tensor:
+    def _columns(self, objects: ObjectTensors, flat: Tensor) -> Tensor:
         """Return what the trees see, shape ``(events, columns)``; NaN where there is no object."""
         placed = hardest_of_each_type(objects.relative(), self.types, self.config.take)
         phi = torch.remainder(placed.phi + math.pi, 2 * math.pi) - math.pi

@@ -15,8 +15,12 @@ from castalia.data.strict import StrictModel
 from castalia.errors import ConfigError, DataError
 from castalia.estimators.base import Batch, Classifier, Estimator, Events, Losses
 from castalia.estimators.classification.decorrelation import distance_correlation
-from castalia.estimators.classification.typed_objects import TypedObjects, number_of_classes, number_of_types
-from castalia.estimators.classification.typed_objects import typed_objects as typed_objects_of
+from castalia.estimators.classification.object_tensors import (
+    ObjectTensors,
+    number_of_classes,
+    number_of_types,
+    object_tensors,
+)
 
 __all__ = ["EventClassifier", "TrainedClassifierConfig"]
 
@@ -74,7 +78,7 @@ class EventClassifier(Estimator, Classifier):
         self.register_buffer("temperature", torch.ones(()))
 
     @abstractmethod
-    def scores(self, objects: TypedObjects, flat: Tensor) -> Tensor:
+    def scores(self, objects: ObjectTensors, flat: Tensor) -> Tensor:
         """Return unnormalised log-probabilities before the temperature.
 
         Args:
@@ -91,15 +95,15 @@ class EventClassifier(Estimator, Classifier):
         Raises:
             DataError: If the events do not fit the layout.
         """
-        return self.scores(self.typed_objects(events), events.flat) / self.temperature
+        return self.scores(self.object_tensors(events), events.flat) / self.temperature
 
-    def typed_objects(self, events: Events) -> TypedObjects:
+    def object_tensors(self, events: Events) -> ObjectTensors:
         """Read the objects of events, in the model's precision.
 
         Raises:
             DataError: If the events do not fit the layout.
         """
-        return typed_objects_of(events, self.types, self.temperature)
+        return object_tensors(events, self.types, self.temperature)
 
     @torch.no_grad()
     def calibrate(self, batch: Batch) -> float:
@@ -114,7 +118,7 @@ class EventClassifier(Estimator, Classifier):
         References:
             Guo, Pleiss, Sun and Weinberger, On calibration of modern neural networks (arXiv:1706.04599), section 4.2.
         """
-        pieces = [self.scores(self.typed_objects(b.condition), b.condition.flat) for b in batch.chunks(_ROWS)]
+        pieces = [self.scores(self.object_tensors(b.condition), b.condition.flat) for b in batch.chunks(_ROWS)]
         scores, weight = torch.cat(pieces).double(), batch.weight.double()
         own = scores.gather(1, self.labels(batch)[:, None]).squeeze(1)
         low, high = _COLDEST, _HOTTEST

@@ -14,8 +14,8 @@ from castalia.data.layout import Layout
 from castalia.estimators.base import Batch, Losses, Objective
 from castalia.estimators.classification.classifier import EventClassifier, TrainedClassifierConfig
 from castalia.estimators.classification.kinematics import KINEMATICS, Kinematics
+from castalia.estimators.classification.object_tensors import ObjectTensors
 from castalia.estimators.classification.slots import hardest_of_each_type
-from castalia.estimators.classification.typed_objects import TypedObjects
 from castalia.estimators.scaling import ConditionScaling
 from castalia.nn.mlp import MLP
 
@@ -66,7 +66,7 @@ class MLPClassifier(EventClassifier):
         counts = torch.zeros(self.classes, dtype=torch.long)
         for batch in stream:
             counts += self.counted(batch)
-            self.kinematics.update(self.typed_objects(batch.condition).relative(), batch.weight)
+            self.kinematics.update(self.object_tensors(batch.condition).relative(), batch.weight)
             self.flat.update(batch.condition.flat, batch.weight)
         self.require_all_classes(counts)
         self.kinematics.finish()
@@ -77,7 +77,7 @@ class MLPClassifier(EventClassifier):
         """Return the one objective: the cross-entropy of the classes and the penalty."""
         return (Objective("cross_entropy", tuple(self.parameters()), self._loss),)
 
-    def scores(self, objects: TypedObjects, flat: Tensor) -> Tensor:
+    def scores(self, objects: ObjectTensors, flat: Tensor) -> Tensor:
         """Return the outputs of the network; see ``EventClassifier.scores``."""
         placed = hardest_of_each_type(objects.relative(), self.types, self.config.take)
         columns = self.kinematics.objects(placed).flatten(1), placed.mask.to(placed.pt), self.flat(flat)
@@ -85,7 +85,7 @@ class MLPClassifier(EventClassifier):
         return scores
 
     def _loss(self, batch: Batch, rng: np.random.Generator) -> Losses:
-        objects = self.typed_objects(batch.condition)
+        objects = self.object_tensors(batch.condition)
         if self.config.augment and self.training:
             objects = objects.drawn(rng)
         return self.class_losses(self.scores(objects, batch.condition.flat), batch, self.config.decorrelation)

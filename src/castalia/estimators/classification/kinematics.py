@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from castalia.data.layout import Variable
-from castalia.estimators.classification.typed_objects import TypedObjects
+from castalia.estimators.classification.object_tensors import ObjectTensors
 from castalia.estimators.moments import Moments
 
 __all__ = ["KINEMATICS", "PAIRS", "Kinematics"]
@@ -46,7 +46,7 @@ class Kinematics(nn.Module):
         self.register_buffer("pair_deviation", torch.ones(len(PAIRS)))
         self._moments = Moments(len(KINEMATICS)), Moments(len(PAIRS))
 
-    def update(self, objects: TypedObjects, weight: Tensor) -> None:
+    def update(self, objects: ObjectTensors, weight: Tensor) -> None:
         """Take events into the statistics; an object and a pair count with their event's weight.
 
         Args:
@@ -78,11 +78,11 @@ class Kinematics(nn.Module):
         self.pair_deviation.copy_(found[1][1])
         self._moments = Moments(len(KINEMATICS)), Moments(len(PAIRS))
 
-    def objects(self, objects: TypedObjects) -> Tensor:
+    def objects(self, objects: ObjectTensors) -> Tensor:
         """Return the features of objects, shape ``(events, N, 5)``; zero where none exists."""
         return (_kinematics(objects) - self.mean) / self.deviation * objects.mask[..., None]
 
-    def pairs(self, objects: TypedObjects) -> Tensor:
+    def pairs(self, objects: ObjectTensors) -> Tensor:
         """Return the features of pairs, shape ``(events, N, N, 4)``; zero where one of the two does not exist."""
         return (_pairs(objects) - self.pair_mean) / self.pair_deviation * _both(objects.mask)[..., None]
 
@@ -91,13 +91,13 @@ def _both(mask: Tensor) -> Tensor:
     return mask[:, :, None] & mask[:, None]
 
 
-def _kinematics(objects: TypedObjects) -> Tensor:
+def _kinematics(objects: ObjectTensors) -> Tensor:
     pt = torch.sign(objects.pt) * torch.log10(objects.pt.abs() + 1)
     mass = torch.log10(objects.mass.clamp(min=0) + 1)
     return torch.stack([pt, objects.eta, objects.phi.sin(), objects.phi.cos(), mass], dim=-1)
 
 
-def _pairs(objects: TypedObjects) -> Tensor:
+def _pairs(objects: ObjectTensors) -> Tensor:
     """Return the features of pairs in no unit; an object without pseudorapidity counts as one at 0."""
     pt, eta, phi, mass = objects.pt, objects.eta, objects.phi, objects.mass
     along = pt * torch.sinh(eta)

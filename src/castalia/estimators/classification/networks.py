@@ -21,9 +21,9 @@ from castalia.estimators.classification.backbone import (
     backbone_of,
 )
 from castalia.estimators.classification.classifier import EventClassifier, TrainedClassifierConfig
+from castalia.estimators.classification.object_tensors import ObjectTensors
 from castalia.estimators.classification.pretraining import ObjectPretraining
 from castalia.estimators.classification.relations import RelationHead
-from castalia.estimators.classification.typed_objects import TypedObjects
 from castalia.estimators.scaling import ConditionScaling
 
 __all__ = ["GraphClassifier", "GraphClassifierConfig", "TransformerClassifier", "TransformerClassifierConfig"]
@@ -132,7 +132,7 @@ class _NetworkClassifier(EventClassifier):
         """
         counts = torch.zeros(self.classes, dtype=torch.long)
         for batch in stream:
-            objects = self.typed_objects(batch.condition)
+            objects = self.object_tensors(batch.condition)
             counts += self.counted(batch)
             self.backbone.update(objects, batch.weight)
             self.flat.update(batch.condition.flat, batch.weight)
@@ -153,7 +153,7 @@ class _NetworkClassifier(EventClassifier):
         rates = tuple(self.config.backbone_rate if id(p) in backbone else 1.0 for p in trained)
         return (Objective("cross_entropy", tuple(trained), self._loss, rates=rates),)
 
-    def scores(self, objects: TypedObjects, flat: Tensor) -> Tensor:
+    def scores(self, objects: ObjectTensors, flat: Tensor) -> Tensor:
         """Return a linear function of the event's vector; see ``EventClassifier.scores``."""
         scores: Tensor = self.head(self._encode(self.backbone.seen(objects), flat).event)
         return scores
@@ -170,7 +170,7 @@ class _NetworkClassifier(EventClassifier):
         """
         if self.relation_head is None:
             raise ConfigError("This model was trained with decay_weight = 0 and knows no relations; train with more.")
-        seen = self.backbone.seen(self.typed_objects(events))
+        seen = self.backbone.seen(self.object_tensors(events))
         logits: Tensor = self.relation_head(self._encode(seen, events.flat).objects, seen.pairs)
         return logits
 
@@ -180,7 +180,7 @@ class _NetworkClassifier(EventClassifier):
         return encoding
 
     def _loss(self, batch: Batch, rng: np.random.Generator) -> Losses:
-        objects = self.typed_objects(batch.condition)
+        objects = self.object_tensors(batch.condition)
         if self.config.augment and self.training:
             objects = objects.drawn(rng)
         seen = self.backbone.seen(objects)

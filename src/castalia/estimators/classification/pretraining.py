@@ -18,7 +18,7 @@ from castalia.errors import ConfigError
 from castalia.estimators.base import Batch, Estimator, Events, Losses, Objective
 from castalia.estimators.classification.backbone import BackboneConfig, Seen, TransformerBackboneConfig, backbone_of
 from castalia.estimators.classification.kinematics import KINEMATICS
-from castalia.estimators.classification.typed_objects import TypedObjects, number_of_types, typed_objects
+from castalia.estimators.classification.object_tensors import ObjectTensors, number_of_types, object_tensors
 
 __all__ = ["ObjectPretraining", "ObjectPretrainingConfig"]
 
@@ -118,8 +118,8 @@ class ObjectPretraining(Estimator):
         logits: Tensor = self.type_head(self.backbone(seen).objects)
         return logits
 
-    def _objects(self, events: Events) -> TypedObjects:
-        return typed_objects(events, self.types, self.backbone.kinematics.mean)
+    def _objects(self, events: Events) -> ObjectTensors:
+        return object_tensors(events, self.types, self.backbone.kinematics.mean)
 
     def _loss(self, batch: Batch, rng: np.random.Generator) -> Losses:
         objects = self._objects(batch.condition)

@@ -9,15 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from castalia.data.typed_objects import ANCESTRY
 from castalia.errors import DataError
 from castalia.estimators.base import Events, ObjectSet
 from castalia.estimators.classification.kinematics import PAIRS
-from castalia.estimators.classification.typed_objects import TypedObjects
+from castalia.estimators.classification.object_tensors import ObjectTensors
 
-__all__ = ["ANCESTRY", "RelationHead", "judged_pairs", "relation_classes"]
-
-ANCESTRY = "ancestry"
-"""Name of the target's list: for each object and relation the number of its ancestor within the event, 0 for none."""
+__all__ = ["RelationHead", "judged_pairs", "relation_classes"]
 
 _RAREST = 0.01  # pairs of a relation per event below which its weight grows no further
 
@@ -37,7 +35,7 @@ def relation_classes(ancestry: ObjectSet) -> Tensor:
     return torch.cat([shared, unrelated], dim=-1).to(torch.uint8).argmax(-1)  # of equal values the first
 
 
-def judged_pairs(objects: TypedObjects, left_out: Sequence[tuple[int, int]]) -> Tensor:
+def judged_pairs(objects: ObjectTensors, left_out: Sequence[tuple[int, int]]) -> Tensor:
     """Return which pairs have a relation to be told: two different objects that exist, of types not left out.
 
     Args:
@@ -96,7 +94,7 @@ class RelationHead(nn.Module):
         logits: Tensor = self.last(functional.silu(together))
         return logits
 
-    def update(self, target: Events, objects: TypedObjects, weight: Tensor) -> None:
+    def update(self, target: Events, objects: ObjectTensors, weight: Tensor) -> None:
         """Count the relations of events, each with the size of its weight.
 
         Raises:
@@ -113,7 +111,7 @@ class RelationHead(nn.Module):
         self.frequency.copy_(self._counted / self._weight)
         self._counted, self._weight = torch.zeros_like(self._counted), 0.0
 
-    def loss(self, logits: Tensor, target: Events, objects: TypedObjects) -> Tensor:
+    def loss(self, logits: Tensor, target: Events, objects: ObjectTensors) -> Tensor:
         """Return the cross-entropy of each event's pairs, whose mean is that over the relations, shape ``(events,)``.
 
         Raises:

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from castalia.estimators.classification.typed_objects import TypedObjects
+from castalia.estimators.classification.object_tensors import ObjectTensors
 
 __all__ = ["hardest_of_each_type"]
 
 
-def hardest_of_each_type(objects: TypedObjects, types: int, take: int) -> TypedObjects:
+def hardest_of_each_type(objects: ObjectTensors, types: int, take: int) -> ObjectTensors:
     """Return the hardest objects of each type in order, whatever their order was.
 
     Args:

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from castalia.apps.classify.faces import Related
 from castalia.apps.classify.model import ClassifierRun
 from castalia.data.typed_objects import ANCESTRY, OBJECTS
 from castalia.errors import ConfigError
 from castalia.estimators.arrays import to_numpy
-from castalia.estimators.base import Batch, Events
-from castalia.metrics.relations import RelationAccuracy, relation_accuracy, relation_classes
+from castalia.estimators.base import Batch
+from castalia.estimators.classification.relations import relation_classes
+from castalia.metrics.relations import RelationAccuracy, relation_accuracy
 
-__all__ = ["Related", "Relations", "recognised_relations"]
+__all__ = ["Relations", "recognised_relations"]
 
 _CHUNK = 4_096
-
-
-@runtime_checkable
-class Related(Protocol):
-    """A classifier that also tells the relations of objects."""
-
-    @abstractmethod
-    def relation_logits(self, events: Events) -> Tensor:
-        """Return unnormalised log-probabilities, shape ``(events, objects, objects, relations + 1)``.
-
-        Raises:
-            ConfigError: If it was trained without relations.
-        """
 
 
 @dataclass(frozen=True)
@@ -75,7 +61,7 @@ def recognised_relations(run: ClassifierRun, batch: Batch) -> Relations | None:
     types = len(run.config.objects)
     found = relation_accuracy(
         named.astype(np.int64),
-        relation_classes(numbers),
+        np.asarray(to_numpy(relation_classes(ancestry)), dtype=np.int64),
         counted,
         np.asarray(to_numpy(batch.weight), dtype=np.float64),
         kind[:, :, None] * types + kind[:, None],

@@ -10,20 +10,15 @@ import torch
 from torch import Tensor
 
 from castalia.data.layout import Layout, Variable
+from castalia.data.typed_objects import OBJECT_FEATURES, OBJECTS
 from castalia.errors import ConfigError, DataError
 from castalia.estimators.base import Events
 
-__all__ = ["FEATURES", "LIST", "TypedObjects", "number_of_classes", "number_of_types", "typed_objects"]
-
-LIST = "objects"
-"""Name of the list."""
-
-FEATURES = ("pt", "eta", "phi", "mass", "type")
-"""Features of an object: transverse momentum and mass in GeV, angles in radians, and the index of its type."""
+__all__ = ["ObjectTensors", "number_of_classes", "number_of_types", "object_tensors"]
 
 
 @dataclass(frozen=True)
-class TypedObjects:
+class ObjectTensors:
     """The objects of some events; where none exists, everything is zero.
 
     Attributes:
@@ -42,14 +37,14 @@ class TypedObjects:
     types: Tensor
     mask: Tensor
 
-    def relative(self) -> TypedObjects:
+    def relative(self) -> ObjectTensors:
         """Return the same with azimuths relative to the hardest object of the first type that the event has."""
         missing = torch.full_like(self.pt, -torch.inf)
         first = torch.where(self.mask, -self.types.to(self.pt), missing).amax(1, keepdim=True)
         leading = torch.where(self.mask & (-self.types == first), self.pt, missing).argmax(1, keepdim=True)
         return replace(self, phi=torch.where(self.mask, self.phi - self.phi.gather(1, leading), 0.0))
 
-    def drawn(self, rng: np.random.Generator) -> TypedObjects:
+    def drawn(self, rng: np.random.Generator) -> ObjectTensors:
         """Return the same turned and mirrored at random, as a detector that is round and has two equal ends may be.
 
         Each event is turned by any angle about the beam, and mirrored along the beam and across it or not.
@@ -60,24 +55,24 @@ class TypedObjects:
         return replace(self, eta=self.eta * signs[0], phi=torch.where(self.mask, self.phi * signs[1] + turn, 0.0))
 
 
-def typed_objects(events: Events, types: int, like: Tensor) -> TypedObjects:
+def object_tensors(events: Events, types: int, like: Tensor) -> ObjectTensors:
     """Read the objects of events.
 
     Args:
-        events: With a list ``"objects"`` of the features `FEATURES`.
+        events: With a list ``"objects"`` of the features `OBJECT_FEATURES`.
         types: Number of types.
         like: A tensor of the wanted precision.
 
     Raises:
         DataError: If there is no such list, an object has a value that is not finite, or a type that is not known.
     """
-    if LIST not in events.objects or events.objects[LIST].values.shape[-1] != len(FEATURES):
+    if OBJECTS not in events.objects or events.objects[OBJECTS].values.shape[-1] != len(OBJECT_FEATURES):
         raise DataError(
-            f"The events have no list '{LIST}' with the features {', '.join(FEATURES)}; declare [objects] and read the "
-            "files with it."
+            f"The events have no list '{OBJECTS}' with the features {', '.join(OBJECT_FEATURES)}; declare [objects] and "
+            "read the files with it."
         )
-    mask = events.objects[LIST].mask
-    values = events.objects[LIST].values.to(like.dtype)
+    mask = events.objects[OBJECTS].mask
+    values = events.objects[OBJECTS].values.to(like.dtype)
     values = torch.where(mask[..., None], values, torch.zeros_like(values))
     if not math.isfinite(float(values.detach().sum())):
         row = int((~torch.isfinite(values)).any(-1).any(-1).nonzero()[0])
@@ -87,7 +82,7 @@ def typed_objects(events: Events, types: int, like: Tensor) -> TypedObjects:
         wrong = int(kinds.max()) if int(kinds.min()) >= 0 else int(kinds.min())
         raise DataError(f"An object has type {wrong}; this model knows the types 0 to {types - 1}, in their order.")
     pt, eta, phi, mass, _ = values.unbind(-1)
-    return TypedObjects(pt, eta, phi, mass, kinds, mask)
+    return ObjectTensors(pt, eta, phi, mass, kinds, mask)
 
 
 def number_of_types(layout: Layout) -> int:
@@ -97,12 +92,12 @@ def number_of_types(layout: Layout) -> int:
         ConfigError: If it has no list of typed objects, or another one beside it.
     """
     lists = layout.condition_objects
-    if list(lists) != [LIST] or tuple(variable.name for variable in lists[LIST]) != FEATURES:
+    if list(lists) != [OBJECTS] or tuple(variable.name for variable in lists[OBJECTS]) != OBJECT_FEATURES:
         raise ConfigError(
-            f"A classifier of events needs one list '{LIST}' with the features {', '.join(FEATURES)}, in this order; "
-            f"this layout has {', '.join(lists) or 'no list'}."
+            f"A classifier of events needs one list '{OBJECTS}' with the features {', '.join(OBJECT_FEATURES)}, in this "
+            f"order; this layout has {', '.join(lists) or 'no list'}."
         )
-    return _counted(lists[LIST][-1])
+    return _counted(lists[OBJECTS][-1])
 
 
 def number_of_classes(layout: Layout) -> int:

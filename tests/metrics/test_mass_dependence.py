@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from castalia.errors import DataError
-from castalia.metrics.decorrelation import mass_dependence
+from castalia.metrics.mass_dependence import mass_dependence
 from castalia.rng import Stream
 
 EVENTS = 6000
