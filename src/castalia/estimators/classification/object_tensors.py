@@ -68,8 +68,8 @@ def object_tensors(events: Events, types: int, like: Tensor) -> ObjectTensors:
     """
     if OBJECTS not in events.objects or events.objects[OBJECTS].values.shape[-1] != len(OBJECT_FEATURES):
         raise DataError(
-            f"The events have no list '{OBJECTS}' with the features {', '.join(OBJECT_FEATURES)}; declare [objects] and "
-            "read the files with it."
+            f"The events have no list '{OBJECTS}' with the features {', '.join(OBJECT_FEATURES)}; declare [objects] "
+            "and read the files with it."
         )
     mask = events.objects[OBJECTS].mask
     values = events.objects[OBJECTS].values.to(like.dtype)
@@ -94,8 +94,8 @@ def number_of_types(layout: Layout) -> int:
     lists = layout.condition_objects
     if list(lists) != [OBJECTS] or tuple(variable.name for variable in lists[OBJECTS]) != OBJECT_FEATURES:
         raise ConfigError(
-            f"A classifier of events needs one list '{OBJECTS}' with the features {', '.join(OBJECT_FEATURES)}, in this "
-            f"order; this layout has {', '.join(lists) or 'no list'}."
+            f"A classifier of events needs one list '{OBJECTS}' with the features {', '.join(OBJECT_FEATURES)}, in "
+            f"this order; this layout has {', '.join(lists) or 'no list'}."
         )
     return _counted(lists[OBJECTS][-1])
 
