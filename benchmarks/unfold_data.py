@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from collider_samples import Sample, cache_folder, make_samples
@@ -21,25 +20,25 @@ from scan_heavy_higgs_data import FULL as SCAN
 __all__ = ["FULL", "QUICK", "samples_folder", "training_files"]
 
 
-def _samples(scale: float, *seeds: int) -> tuple[Sample, ...]:
-    recipes = (
-        Sample("train_1", "ttbar", 1_000_000, 0),
-        Sample("train_2", "ttbar", 800_000, 0),
-        Sample("train_3", "ttbar", 550_000, 0),
-        Sample("test", "ttbar", 400_000, 0),
-        Sample("data", "ttbar", 400_000, 0),
-        Sample("zprime", "zprime", 100_000, 0),
-        Sample("a14", "ttbar", 200_000, 0, tune="a14"),
-    )
-    return tuple(
-        replace(one, events=round(one.events * scale), seed=seed) for one, seed in zip(recipes, seeds, strict=True)
+def _samples(scale: float, one: int, two: int, first: int) -> tuple[Sample, ...]:
+    def sample(name: str, events: int, seed: int, process: str = "ttbar", tune: str = "monash") -> Sample:
+        return Sample(name, process, round(events * scale), seed, tune=tune)
+
+    return (
+        sample("train_1", 1_000_000, one),
+        sample("train_2", 800_000, two),
+        sample("train_3", 550_000, first),
+        sample("test", 400_000, first + 1),
+        sample("data", 400_000, first + 2),
+        sample("zprime", 100_000, first + 3, "zprime"),
+        sample("a14", 200_000, first + 4, tune="a14"),
     )
 
 
-FULL = _samples(1.0, SCAN.background.seed, SCAN.pool.seed, *range(301, 306))
+FULL = _samples(1.0, SCAN.background.seed, SCAN.pool.seed, 301)
 """Training, test, data, and the stress samples."""
 
-QUICK = _samples(0.01, *range(401, 408))
+QUICK = _samples(0.01, 401, 402, 403)
 
 
 def training_files(folder: Path) -> list[Path]:
