@@ -15,7 +15,7 @@ from castalia.estimators.base import Batch
 from castalia.estimators.flow_matching.continuous import ContinuousBlock
 from castalia.estimators.flow_matching.estimator import FlowMatching
 from castalia.estimators.flow_matching.solver import runge_kutta
-from castalia.estimators.flow_matching.velocity import VelocityNetwork
+from castalia.estimators.flow_matching.velocity import REACH, VelocityNetwork
 from castalia.estimators.registry import build
 from castalia.rng import Stream
 
@@ -47,6 +47,7 @@ def test_slopes_are_those_of_automatic_differentiation():
     network = VelocityNetwork(3, 2, (7, 5)).double()
     rng = Stream(2, "slopes").at()
     x, c, directions = (torch.from_numpy(rng.standard_normal(shape)) for shape in ((4, 3), (4, 2), (4, 2, 3)))
+    x[1, 0], x[2, 2] = 1.5 * REACH, -1.1 * REACH
     given = network.given(c)
     velocity, slopes = network.with_slopes(x, 0.3, given, directions)
     assert torch.allclose(velocity, network(x, 0.3, given))
@@ -54,6 +55,19 @@ def test_slopes_are_those_of_automatic_differentiation():
     assert torch.allclose(slopes, directions @ jacobian.mT)
     assert not torch.allclose(slopes, directions @ jacobian)  # negative control: the transposed matrix
     assert not torch.allclose(velocity, network(x, 0.4, given))
+
+
+def test_nothing_runs_away_from_where_the_velocity_was_learned():
+    block = ContinuousBlock(2, 1, (8,), 4, 4)
+    with torch.no_grad():
+        for parameter in block.velocity.parameters():
+            parameter.fill_(3.0)  # a velocity that grows with the place: an exponential function of the time
+    at_reach, beyond = (torch.full((1, 2), at) for at in (REACH, 4 * REACH))
+    with torch.no_grad():
+        near, far = (block.inverse(start, torch.zeros(1, 1)) for start in (at_reach, beyond))
+        assert float(near.max()) < 1e3  # without an end of the reach: 8e10
+        assert torch.allclose(far - near, beyond - at_reach)
+        assert float(block(far, torch.zeros(1, 1))[1]) == pytest.approx(0)
 
 
 def test_a_time_per_event_is_the_same_as_one_for_all():

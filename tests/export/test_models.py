@@ -13,6 +13,7 @@ from castalia.errors import ConfigError, ModelError
 from castalia.estimators.arrays import batch_from_arrays
 from castalia.estimators.base import Events
 from castalia.estimators.efficiency import EfficiencyModel, EfficiencyModelConfig
+from castalia.estimators.flow_matching.velocity import REACH
 from castalia.estimators.registry import build, preset
 from castalia.export.models import density_model, efficiency_model, sampler_model
 from castalia.rng import Stream
@@ -56,6 +57,17 @@ def test_the_density_of_a_sample(exported):
     assert close(found, expected)
     # Negative control: the densities of other events differ.
     assert not close(found, np.roll(expected, 1))
+
+
+def test_where_the_velocity_of_a_flow_is_no_longer_learned():
+    one = make("matching", SIX)
+    condition, noise = one.events.condition.flat.numpy(), 4 * noise_for(one.events)
+    assert (np.abs(noise) > REACH).any(axis=1).mean() > 0.3
+    target = one.sample(condition, noise)
+    assert close(target, drawn(one.double, condition, noise))
+    with torch.no_grad():
+        expected = one.double.log_prob(in_double(batch_from_arrays(condition, target))).numpy()
+    assert close(one.log_prob(condition, target), expected)
 
 
 @pytest.mark.parametrize("kind", ["affine", "compact", "coupling"])

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from castalia.estimators.flow_matching.continuous import ContinuousBlock
 from castalia.estimators.flow_matching.solver import runge_kutta
-from castalia.estimators.flow_matching.velocity import VelocityNetwork
-from castalia.export.graph import Value
+from castalia.estimators.flow_matching.velocity import REACH, VelocityNetwork
+from castalia.export.graph import FLOAT32, Value
 from castalia.export.networks import linear
 
 __all__ = ["continuous_forward", "continuous_inverse"]
@@ -38,7 +38,8 @@ def continuous_forward(block: ContinuousBlock, x: Value, context: Value) -> tupl
     def rate(time: float, state: Value) -> Value:
         place, slopes = state.graph.add_all("Split", 2, state, np.array([1, size]), axis=1)
         values = _first(network, place.reshape(size, -1), time, given)
-        slopes = linear(network.place.weight[:, :size], slopes.reshape(size, -1)).reshape(0, size, -1)
+        near = place.op("Abs").op("Less", REACH).op("Cast", to=FLOAT32)
+        slopes = linear(network.place.weight[:, :size], (slopes * near).reshape(size, -1)).reshape(0, size, -1)
         for weight, bias in _later(network):
             gate = values.op("Sigmoid")
             rise = gate * ((1.0 - gate) * values + 1.0)
@@ -69,7 +70,7 @@ def _given(network: VelocityNetwork, context: Value) -> Value:
 
 def _first(network: VelocityNetwork, x: Value, time: float, given: Value) -> Value:
     place, waves = network.place.weight[:, : network.variables], network.place.weight[:, network.variables :]
-    return linear(place, x, given + (waves @ torch.cos(time * network.waves))[:, None])
+    return linear(place, x.op("Clip", -REACH, REACH), given + (waves @ torch.cos(time * network.waves))[:, None])
 
 
 def _later(network: VelocityNetwork) -> list[tuple[Tensor, Tensor]]:

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["VelocityNetwork"]
+__all__ = ["REACH", "VelocityNetwork"]
+
+REACH = 6.0
+"""Largest distance from zero, in any target, at which a velocity is learned; in standard deviations of the noise."""
 
 _WAVES = 4  # cosines of the time: enough for a field that changes smoothly between noise and targets
 
@@ -22,6 +25,9 @@ class VelocityNetwork(nn.Module):
 
     Its units are smooth (SiLU), so that a Runge-Kutta solver keeps its order. The part of the first layer that sees the
     condition is computed once per event by ``given``, however often a solver asks for the velocity.
+
+    A target beyond ``REACH`` is seen as at ``REACH``. Nothing is learned out there, and a network's straight line may
+    lead away ever faster: of 200,000 draws in 24 dimensions, 20 went beyond 10 standard deviations, one to 1e11.
 
     Args:
         variables: Number of targets, ``T``.
@@ -73,7 +79,7 @@ class VelocityNetwork(nn.Module):
             Velocity of shape ``(events, T)``, and its derivatives along the directions, shape ``(events, D, T)``.
         """
         values = self._first(x, time, given)
-        slopes = directions @ self.place.weight[:, : self.variables].t()
+        slopes = (directions * (x.abs() < REACH)[:, None]) @ self.place.weight[:, : self.variables].t()
         for layer in self.layers:
             gate = torch.sigmoid(values)
             slopes = (slopes * (gate * (1 + values * (1 - gate)))[:, None]) @ layer.weight.t()  # type: ignore[operator]
@@ -82,5 +88,5 @@ class VelocityNetwork(nn.Module):
 
     def _first(self, x: Tensor, time: Tensor | float, given: Tensor) -> Tensor:
         waves = torch.cos(time * self.waves).expand(len(x), -1)
-        result: Tensor = self.place(torch.cat([x, waves], dim=1)) + given
+        result: Tensor = self.place(torch.cat([x.clamp(-REACH, REACH), waves], dim=1)) + given
         return result
