@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from castalia.detectors.pxd.digitiser import PixelHits
 from castalia.detectors.pxd.geometry import SENSORS, U_CELLS, V_CELLS
+from castalia.estimators.pixels.clusters import touching
 
 __all__ = ["Clusters", "find_clusters"]
 
@@ -42,13 +41,8 @@ def find_clusters(hits: PixelHits) -> Clusters:
     Args:
         hits: Hits, ordered by event, sensor, u and v.
     """
-    # Cells are numbered with a margin between rows and between sensors, so that what is no neighbour is none here.
-    row = (hits.event.astype(np.int64) * SENSORS + hits.sensor) * (U_CELLS + 1) + hits.u
-    cell = row * (V_CELLS + 1) + hits.v
-    pairs = [_pairs(cell, step) for step in (1, V_CELLS, V_CELLS + 1, V_CELLS + 2)]
-    first, second = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    touching = coo_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=(len(cell), len(cell)))
-    number, label = connected_components(touching, directed=False)
+    sensor = hits.event.astype(np.int64) * SENSORS + hits.sensor
+    number, label = touching(sensor, hits.u, hits.v, (U_CELLS, V_CELLS))
     place = np.zeros(number, dtype=np.int64)
     place[label] = np.arange(len(label))
     return Clusters(
@@ -59,13 +53,6 @@ def find_clusters(hits: PixelHits) -> Clusters:
         size_v=_extent(hits.v, label, number),
         charge=np.bincount(label, hits.charge, minlength=number).astype(np.int64),
     )
-
-
-def _pairs(cell: NDArray[np.int64], step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the places of hits whose cells are ``step`` apart."""
-    found = np.minimum(np.searchsorted(cell, cell + step), max(len(cell) - 1, 0))
-    first = np.flatnonzero(cell[found] == cell + step)
-    return first, found[first]
 
 
 def _extent(cell: NDArray[np.unsignedinteger], label: NDArray[np.int32], number: int) -> NDArray[np.int64]:
