@@ -1,4 +1,4 @@
-"""castalia pixels train: a run folder with all that made it; what cannot be learned from is refused before it is made."""
+"""castalia pixels train: a run folder with all that made it, and refusals before there is one."""
 
 import json
 import os
