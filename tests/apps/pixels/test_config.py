@@ -25,7 +25,9 @@ def test_a_configuration_declares_conditions_and_the_detector():
     assert [variable.name for variable in config.layout.condition] == ["luminosity", "pressure"]
     assert SensorArray.of(config.layout) == ARRAY == SensorArray(40, 250, 768, 256)
     assert config.features().columns == ("run", "luminosityBlock", "event", "luminosity", "pressure")
-    assert parsed(f"{DATA}{CONDITION}").model.preset == PRESET
+    bare = parsed(f"{DATA}{CONDITION}")
+    assert bare.model.preset == PRESET
+    assert bare.training.batch_size < 100  # of 70,000 hits each
 
 
 def test_a_model_is_told_where_sensors_are():
