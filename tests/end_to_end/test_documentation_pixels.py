@@ -62,7 +62,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_documentation_of_pixels_was_found() -> None:
     assert {line.split()[1] for line in COMMANDS} >= {"train", "sample", "pixels"}
     assert {"pixels.toml", *(f"demo pixels {name}" for name, *_ in demo_pixels.ARMS)} <= set(SHOWN_CONFIGS)
-    assert PRESET in SHOWN_CONFIGS["pixels.toml"]
+    assert all(f'preset = "{PRESET}"' in SHOWN_CONFIGS[name] for name in ("pixels.toml", "demo pixels run"))
     # The demo's file is the example's, but for comments, model and sizes.
     changing = r"#.*|\[model\]\n.*|epochs = \d+"
     shown, *others = (

@@ -43,12 +43,12 @@ class _Size:
     expected: tuple[float, ...]  # seconds of each step on two cores
 
 
-FULL = _Size(events=500, fresh=200, epochs=10, expected=(40, 60, 180, 30))
-QUICK = _Size(events=120, fresh=40, epochs=4, expected=(10, 15, 40, 10))
+FULL = _Size(events=500, fresh=200, epochs=10, expected=(25, 10, 90, 40))
+QUICK = _Size(events=160, fresh=60, epochs=8, expected=(8, 5, 30, 15))
 
 ARMS: Final = (
-    ("baseline", 'estimator = "negative_binomial_clusters"', "Count hits and keep clusters: the baseline"),
-    ("run", 'preset = "yoneda_tiny"', "Learn events as sets of hits"),
+    ("baseline", 'preset = "negative_binomial_clusters"', "Count hits and keep clusters: the baseline"),
+    ("run", 'preset = "yoneda"', "Learn sensors as sets of hits, and their relations"),
 )
 """Folder, section ``[model]`` and what it is of each run; the last is sampled."""
 
