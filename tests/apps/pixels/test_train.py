@@ -168,3 +168,14 @@ def test_models_that_cannot_be_trained_on_hits_are_refused(desk, tmp_path):
     path = config(tmp_path / "pixels.toml", write(tmp_path / "n.parquet", negative), data='weight = "weight"')
     assert "negative" in trained(path, tmp_path / "run").refused(2)
     assert not (tmp_path / "run").exists()
+
+
+def test_columns_may_be_called_otherwise(desk, tmp_path):
+    table = events(200, basf2=True)
+    names = {"VxdID": "pxd_id", "uCellID": "u", "vCellID": "v", "charge": "adu"}
+    others = {other: table[name] for name, other in names.items()}
+    path = write(tmp_path / "triggers.root", table.without([*names]).with_columns(others))
+    assert "has no pixel hits" in trained(config(tmp_path / "a.toml", path), tmp_path / "run").refused(3)
+    layout = "[data.layout.columns]\n" + "".join(f'{name} = "{other}"\n' for name, other in names.items())
+    trained(config(tmp_path / "b.toml", path, data=layout), tmp_path / "run").good()
+    assert weights(tmp_path / "run") == weights(desk / "run")
