@@ -11,13 +11,14 @@ from castalia.errors import DataError
 from castalia.metrics.floors import FlooredDistance, floored_from_halves
 from castalia.rng import Stream
 
-__all__ = ["REPEATS", "floored", "matched_halves"]
+__all__ = ["Half", "REPEATS", "floored", "matched_halves"]
 
 REPEATS = 20
 """Splits into halves behind every floor."""
 
 Rows = NDArray[np.int64]
 Half = tuple[Rows, Rows]
+"""Rows of one half of the events and of the other."""
 
 
 def matched_halves(expected: ArrayLike, seed: int, repeats: int = REPEATS) -> list[Half]:

@@ -12,7 +12,7 @@ from castalia.errors import DataError
 __all__ = ["PAIR_EDGES", "pair_correlation", "pair_counts", "pair_difference"]
 
 _REFERENCES = 16  # hits of a sensor that the others' distances are measured from
-_LOW, _HIGH, _INTERVALS = -1.5, 1.5, 24  # powers of ten of the distance in mm
+_LOW, _HIGH, _INTERVALS = -1.4, 1.6, 20  # powers of ten of the distance in mm; neighbouring cells are 0.05 apart
 
 PAIR_EDGES = np.logspace(_LOW, _HIGH, _INTERVALS + 1)
 """Edges of the intervals of distance, in mm."""

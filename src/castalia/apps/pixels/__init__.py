@@ -1,0 +1,1 @@
+"""``castalia pixels``: beam background in a pixel detector, learned from recorded or simulated events."""
