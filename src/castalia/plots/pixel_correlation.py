@@ -11,7 +11,7 @@ from castalia.plots.style import STRIP, drawing, new_figure, place
 
 __all__ = ["sensor_correlations"]
 
-_SIZE, _STEP = 3.5, 4.75
+_SIZE, _STEP = 3.5, 5.15
 _REACHES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 

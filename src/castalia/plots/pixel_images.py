@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ __all__ = ["sensor_images"]
 
 _WIDTH, _HEIGHT = 4.4, 1.75  # inches of one image
 _RANGE = (7.0, 255.0)
+_COLOURS = ListedColormap(colormaps["viridis_r"](np.linspace(0.2, 1.0, 256)))  # yellow would be lost on white
 _DOT = 2  # pixels along u and v that share a dot with the largest charge, so that single hits can be seen
 
 
@@ -37,7 +39,7 @@ def sensor_images(
     """
     if not rows or len(rows) != len(labels) or any(len(row) != len(columns) for row in rows):
         raise DataError(f"{len(rows)} rows of images for {len(labels)} labels and {len(columns)} names; give one each.")
-    left, bottom, gap, top = 1.0, 0.62, 0.14, 0.75
+    left, bottom, gap, top = 1.0, 0.62, 0.14, 0.58
     across = left + len(columns) * (_WIDTH + gap) + 0.95
     with drawing():
         figure = new_figure(across, bottom + len(rows) * (_HEIGHT + gap) + top, tag)
@@ -66,7 +68,7 @@ def _draw(axes: Axes, picture: NDArray) -> AxesImage:
     largest = even.reshape(along_u // _DOT, _DOT, along_v // _DOT, _DOT).max(axis=(1, 3)).astype(np.float64)
     shown = np.ma.masked_less_equal(largest, 0.0)
     image = axes.imshow(
-        shown, origin="lower", aspect="auto", cmap="viridis_r", norm=LogNorm(*_RANGE), interpolation="none",
+        shown, origin="lower", aspect="auto", cmap=_COLOURS, norm=LogNorm(*_RANGE), interpolation="none",
         extent=(0.0, float(along_v), 0.0, float(along_u)),
     )  # fmt: skip
     axes.tick_params(which="both", direction="out", top=False, right=False)

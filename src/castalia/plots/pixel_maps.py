@@ -47,7 +47,7 @@ def direction_figure(
             floor = (len(layers) - 1 - number) * row + 0.58
             true, made = (np.ma.masked_less_equal(one, 0.0) for one in maps)
             ratio = np.ma.masked_invalid(np.divide(maps[1], maps[0], out=np.full(true.shape, np.nan),
-                                                   where=maps[0] > 0.02 * maps[0].max()))  # fmt: skip
+                                                   where=maps[0] > 0.3 * maps[0].max()))  # fmt: skip
             reach = float(np.quantile(np.abs(ratio.compressed() - 1.0), 0.98)) if ratio.count() else 0.05
             span = next((one for one in _SPANS if one >= reach), _SPANS[-1])
             top = float(max(maps[0].max(), maps[1].max()))

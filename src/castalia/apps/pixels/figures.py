@@ -29,7 +29,7 @@ __all__ = ["draw_figures"]
 _SHOWN: Final = (0, 16)  # sensors whose images are drawn: the first of either layer
 _NAMES: Final = ("Truth", "Sampled")
 _LAYERS: Final = ("layer 1", "layer 2")
-_COARSE: Final = 2  # azimuths, and directions, that share a cell of a map
+_COARSE: Final = 2  # azimuths that share a cell of a map
 _SPECTRUM_ENDS: Final = {"charge": 200, "size": 32, "size_u": 24, "size_v": 32, "cluster_charge": 200}
 _MERGED: Final = {"charge": 4, "cluster_charge": 5}  # intervals of a spectrum that share a bin of the figure
 
@@ -68,10 +68,9 @@ def draw_figures(
                        "Hits by azimuth and position along the beam.", "maps of both layers and their ratio"),
         "profiles": (lambda: _profiles(truth.summary, made.summary), "Hits by azimuth and along the beam.",
                      "profiles in phi and z with ratio"),
-        "spectra": (lambda: _spectra(truth.summary, made.summary), "Charge, size and shape of pixels and clusters.",
+        "spectra": (lambda: _spectra(truth, made),
+                    "Charge, size and shape of pixels and clusters, and pairs of hits of a sensor by their distance.",
                     "spectra with ratio"),
-        "pairs": (lambda: _pairs(truth, made), "Pairs of hits of a sensor by distance, over pairs of different events.",
-                  "pair correlation against distance"),
         "correlations_all": (lambda: _matrix(judged, "all"), "Rank correlations of the occupancy of sensors.",
                              "two matrices and their difference"),
         "correlations_given": (lambda: _matrix(judged, "given"),
@@ -117,19 +116,24 @@ def _occupancy(true: PixelSummary, made: PixelSummary) -> Figure:
 
 def _directions(true: PixelSummary, made: PixelSummary) -> Figure:
     def maps(one: PixelSummary, layer: int) -> Floats:
-        shape = (PHI_BINS // _COARSE, _COARSE, Z_BINS // _COARSE, _COARSE)
-        summed: Floats = one.maps[:, layer].mean(axis=0).reshape(shape).sum(axis=(1, 3))
-        return summed[:, _BEGIN:_END]
+        summed: Floats = one.maps[:, layer].mean(axis=0).reshape(PHI_BINS // _COARSE, _COARSE, Z_BINS).sum(axis=1)
+        return summed
 
-    layers = [(maps(true, layer), maps(made, layer)) for layer in (0, 1)]
-    ends = tuple(_Z_EDGES[[_BEGIN, _END]])
-    extents = [(float(ends[0] * scale), float(ends[1] * scale)) for scale in _Z_SCALES]
+    layers, extents = [], []
+    for layer in (0, 1):
+        one, other = maps(true, layer), maps(made, layer)
+        edges, own = _along_beam(layer, one.sum(axis=0))
+        layers.append((one[:, own], other[:, own]))
+        extents.append((float(edges[0]), float(edges[-1])))
     return direction_figure(layers, _LAYERS, extents, _NAMES)
 
 
-_Z_EDGES: Final = np.linspace(-Z_REACH, Z_REACH, Z_BINS // _COARSE + 1)
-_BEGIN, _END = 5, 24  # of these, where the layers have silicon
-_Z_SCALES: Final = tuple(one.distance / LAYERS[0].distance for one in LAYERS)
+def _along_beam(layer: int, counts: NDArray) -> tuple[Floats, slice]:
+    """Return the edges in mm of those intervals along the beam where a layer has silicon, and which these are."""
+    filled = np.flatnonzero(counts > 1e-3 * counts.sum())
+    own = slice(int(filled[0]), int(filled[-1]) + 1)
+    scale = LAYERS[layer].distance / LAYERS[0].distance
+    return scale * np.linspace(-Z_REACH, Z_REACH, len(counts) + 1)[own.start : own.stop + 1], own
 
 
 def _profiles(true: PixelSummary, made: PixelSummary) -> Figure:
@@ -140,36 +144,38 @@ def _profiles(true: PixelSummary, made: PixelSummary) -> Figure:
         edges = np.linspace(-np.pi, np.pi, len(phi[0].value) + 1)
         note = f"Layer {layer + 1}"
         panels.append(CurvePanel(r"$\phi$", "rad", "Hits per event", edges, *phi, note=note))
-        z = [_mean(name, one["z"][:, layer]) for name, one in zip(_NAMES, (here, there), strict=True)]
-        edges = _Z_SCALES[layer] * np.linspace(-Z_REACH, Z_REACH, len(z[0].value) + 1)
+        edges, own = _along_beam(layer, here["z"][:, layer].sum(axis=0))
+        z = [_mean(name, one["z"][:, layer, own]) for name, one in zip(_NAMES, (here, there), strict=True)]
         panels.append(CurvePanel("$z$", "mm", "Hits per event", edges, *z, note=note))
     return curve_figure(panels, 2)
 
 
-def _spectra(true: PixelSummary, made: PixelSummary) -> Figure:
+def _spectra(truth: Gathered, made: Gathered) -> Figure:
     panels = []
     for name, (what, unit, width) in SPECTRA.items():
         end, step = _SPECTRUM_ENDS[name], _MERGED.get(name, 1)
         curves = []
-        for label, one in zip(_NAMES, (true, made), strict=True):
+        for label, one in zip(_NAMES, (truth.summary, made.summary), strict=True):
             counts = getattr(one, name)
             last = np.where(np.arange(counts.shape[1]) < end, counts, 0)
             last[:, end - 1] = counts[:, end - 1 :].sum(axis=1)
             found = spectrum(last[:, :end].reshape(len(counts), -1, step).sum(axis=2))
             curves.append(Curve(label, found.value, found.error))
         edges = step * width * np.arange(end // step + 1.0) - (0.0 if unit == "ADU" else 0.5)
+        if unit != "ADU":  # no cluster is empty
+            edges, curves = edges[1:], [Curve(one.label, one.value[1:], one.error[1:]) for one in curves]
+        label = (what[0].upper() + what[1:]).replace("along u", "along $u$").replace("along v", "along $v$")
         whole = "pixels" if name == "charge" else "clusters"
         panels.append(
-            CurvePanel(what[0].upper() + what[1:], unit, f"Fraction of {whole} per bin", edges, *curves, log="y",
+            CurvePanel(label, unit, f"Fraction of {whole} per bin", edges, *curves, log="y",
                        note="Last bin includes overflow")
         )  # fmt: skip
+    pairs = (Curve(name, *pair_correlation(one.pairs)) for name, one in zip(_NAMES, (truth, made), strict=True))
+    panels.append(
+        CurvePanel("Distance of hits", "mm", "Pairs / pairs of different events", PAIR_EDGES, *pairs, log="xy",
+                   note="Of one sensor")
+    )  # fmt: skip
     return curve_figure(panels, 3)
-
-
-def _pairs(truth: Gathered, made: Gathered) -> Figure:
-    curves = (Curve(name, *pair_correlation(one.pairs)) for name, one in zip(_NAMES, (truth, made), strict=True))
-    label = "Pairs of hits over those of different events"
-    return curve_figure([CurvePanel("Distance", "mm", label, PAIR_EDGES, *curves, log="xy", points=True)], 1)
 
 
 def _matrix(judged: Judgement, name: str) -> Figure:
@@ -201,7 +207,7 @@ def _impact(truth: Overlaid, made: Overlaid, seed: int) -> Figure:
     alone = overlay(None, len(truth.d0), 0, seed)
     panels = []
     for name, symbol in (("d0", "d_0"), ("z0", "z_0")):
-        edges = np.linspace(-1.0, 1.0, 41)
+        edges = np.linspace(-0.8, 0.8, 33)
         curves = []
         for label, one in zip((*_NAMES, "No background"), (truth, made, alone), strict=True):
             residual = np.clip(getattr(one, name), edges[0], edges[-1])

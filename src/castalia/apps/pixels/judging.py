@@ -44,7 +44,7 @@ SPECTRA: Final[Mapping[str, tuple[str, str, float]]] = {
 }
 """Spectra by their name in a summary: what they are of, the unit, the width of an interval."""
 
-_PHI_ROWS, _Z_COLUMNS = 24, 12  # intervals of the profiles of a layer
+_PHI_ROWS, _Z_COLUMNS = 24, 24  # intervals of the profiles of a layer
 
 
 @dataclass(frozen=True)
