@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from castalia import __version__
-from castalia.cli import classify, data, demo, export, generate, inspect, report, scan, simulate, unfold
+from castalia.cli import classify, data, demo, export, generate, inspect, pixels, report, scan, simulate, unfold
 from castalia.cli.console import error_console, print_error
 from castalia.errors import CastaliaError, MachineError, StoppedError
 
@@ -35,6 +35,7 @@ app.add_typer(simulate.app, name="simulate")
 app.add_typer(unfold.app, name="unfold")
 app.add_typer(scan.app, name="scan")
 app.add_typer(classify.app, name="classify")
+app.add_typer(pixels.app, name="pixels")
 app.command("inspect")(inspect.inspect)
 app.command("export")(export.export)
 app.command("report")(report.report)

@@ -43,7 +43,8 @@ class Features:
         condition: What is given, by name.
         target: What is modelled, by name.
         efficiency: Which events were reconstructed, or ``None`` where all are taken as such.
-        sections: What the user's file calls the sections of ``condition`` and ``target``, to name in errors.
+        sections: What the user's file calls the sections of ``condition`` and ``target``, to name in errors; ``None``
+            for a target that is empty because nothing is modelled that has one value an event.
         lists: Lists of objects in the condition, however long: features by name, by the list's name.
         typed: Objects of several types in one list of the condition; the target may then be empty.
 
@@ -56,13 +57,13 @@ class Features:
     condition: Mapping[str, ConditionVariable]
     target: Mapping[str, TargetVariable]
     efficiency: EfficiencyConfig | None = None
-    sections: tuple[str, str] = ("[condition]", "[target]")
+    sections: tuple[str, str | None] = ("[condition]", "[target]")
     lists: Mapping[str, Mapping[str, ConditionVariable]] = field(default_factory=dict)
     typed: TypedObjects | None = None
 
     def __post_init__(self) -> None:
         given, modelled = self.sections
-        if not self.target and self.typed is None:
+        if not self.target and self.typed is None and modelled is not None:
             raise ConfigError(f"{modelled} is empty; declare at least one variable to be modelled.")
         targets = {variable.column for variable in self.target.values()}
         if len(targets) < len(self.target):

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import TypeAlias, final
 
 from castalia.data.features import Features
 from castalia.data.readers import StoredColumn, open_reader
 from castalia.data.sidecar import input_sha256
 from castalia.errors import DataError
 
-__all__ = ["UsableFile", "UsableFiles", "usable_files"]
+__all__ = ["FoundColumns", "UsableFile", "UsableFiles", "usable_files"]
 
 log = logging.getLogger(__name__)
 
 _CHUNK = 65_536
+_CHUNK_OF_LISTS = 64  # where columns are found by what they hold, their lists may be long
+
+FoundColumns: TypeAlias = Callable[[Mapping[str, StoredColumn], str], tuple[str, ...]]
+"""Finds columns of a file, given how its columns are stored and its name; raises DataError if they are not there."""
 
 
 @final
@@ -68,6 +72,7 @@ def usable_files(
     tree: str | None,
     rename: Mapping[str, str] | None = None,
     skip_bad: bool = False,
+    found: FoundColumns | None = None,
 ) -> UsableFiles:
     """Open every file and look whether it can be used.
 
@@ -80,6 +85,7 @@ def usable_files(
         skip_bad: Leave out files that are missing, damaged, cut short, without a wanted column or not what their
             sidecars describe, instead of refusing the first of them. Damage can be anywhere, so every file is then
             read through once.
+        found: Finds further columns that are wanted, file by file.
 
     Raises:
         DataError: If a file cannot be used, or, with ``skip_bad``, none can.
@@ -88,7 +94,7 @@ def usable_files(
     skipped: dict[str, str] = {}
     for path in paths:
         try:
-            files[path] = _inspect(path, features, columns, tree, rename, whole=skip_bad)
+            files[path] = _inspect(path, features, columns, tree, rename, whole=skip_bad, found=found)
         except DataError as error:
             if not skip_bad:
                 raise
@@ -107,12 +113,16 @@ def _inspect(
     rename: Mapping[str, str] | None,
     *,
     whole: bool,
+    found: FoundColumns | None,
 ) -> UsableFile:
     sha256 = input_sha256(path)
     with open_reader(path, tree, rename, features.data.layout) as reader:
         stored = reader.columns()
         wanted = features.readable(columns, stored, str(path))
-        rows = reader.iterate(wanted, _CHUNK) if whole else reader.iterate(wanted, 1, 0, 1)
+        if found is not None:
+            wanted = (*wanted, *found(stored, str(path)))
+        chunk = _CHUNK if found is None else _CHUNK_OF_LISTS
+        rows = reader.iterate(wanted, chunk) if whole else reader.iterate(wanted, 1, 0, 1)
         entries = sum(len(table) for table in rows)
         if whole and entries != reader.count():
             raise DataError(f"{path}: has {entries} rows instead of {reader.count()}; copy or make it again.")

@@ -12,7 +12,7 @@ from castalia.data.features import FeatureArrays, Features
 from castalia.data.loading import LoadedArrays, SplitSource, load_arrays, split_sources
 from castalia.data.schema import Schema
 from castalia.data.sidecar import Truth, read_sidecar
-from castalia.data.usable import usable_files
+from castalia.data.usable import FoundColumns, usable_files
 from castalia.errors import ConfigError, DataError
 
 __all__ = ["Inputs", "check_rename", "common_truth", "condition_ranges", "open_inputs", "schema_with_ranges"]
@@ -60,12 +60,13 @@ class Inputs:
         return load_arrays(source.paths, self.features, source.select, skip_bad=skip_bad)
 
 
-def open_inputs(features: Features, skip_bad_files: bool = False) -> Inputs:
+def open_inputs(features: Features, skip_bad_files: bool = False, found: FoundColumns | None = None) -> Inputs:
     """Find and check the files that a section names.
 
     Args:
         features: The meaning of the files' columns; its ``data`` names the files, with absolute patterns.
         skip_bad_files: Leave out files that cannot be used, and say why.
+        found: Finds further columns that are wanted, file by file.
 
     Raises:
         DataError: If a pattern matches nothing, a column is absent, or a file cannot be opened or is not what
@@ -73,18 +74,20 @@ def open_inputs(features: Features, skip_bad_files: bool = False) -> Inputs:
     """
     sources = split_sources(features.data, Path())
     paths = tuple(dict.fromkeys(path for source in sources.values() for path in source.paths))
-    found = usable_files(paths, features, features.columns, tree=features.data.tree, skip_bad=skip_bad_files)
-    if found.skipped:
+    usable = usable_files(
+        paths, features, features.columns, tree=features.data.tree, skip_bad=skip_bad_files, found=found
+    )
+    if usable.skipped:
         sources = {
-            split: SplitSource(tuple(path for path in source.paths if path in found.files), source.select)
+            split: SplitSource(tuple(path for path in source.paths if path in usable.files), source.select)
             for split, source in sources.items()
         }
         empty = next((split for split in ("train", "validation") if not sources[split].paths), None)
         if empty is not None:
-            reason = next(iter(found.skipped.values()))
+            reason = next(iter(usable.skipped.values()))
             raise DataError(f"None of the {empty} files can be used; mend one of them. The first is left out: {reason}")
-    entries = sum(found.files[path].entries for path in sources["train"].paths)
-    return Inputs(features, sources, found.checksums, entries, found.skipped)
+    entries = sum(usable.files[path].entries for path in sources["train"].paths)
+    return Inputs(features, sources, usable.checksums, entries, usable.skipped)
 
 
 def check_rename(rename: Mapping[str, str], columns: Sequence[str]) -> None:

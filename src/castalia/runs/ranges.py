@@ -7,8 +7,23 @@ from numpy.typing import NDArray
 
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.layout import Layout
+from castalia.metrics.support import ConditionRanges
 
-__all__ = ["seen_ranges", "summary_names", "summary_of_events"]
+__all__ = ["described", "seen_ranges", "summary_names", "summary_of_events"]
+
+
+def described(condition: NDArray[np.float64], seen: ConditionRanges, layout: Layout) -> str:
+    """Say which condition of an event lies outside the training range, and how far.
+
+    Args:
+        condition: Conditions of an event outside it, shape ``(conditions,)``.
+        seen: The training range.
+        layout: What the conditions are.
+    """
+    column = int(np.argmax((condition < seen.low) | (condition > seen.high)))
+    variable, low, high = layout.condition[column], seen.low[column], seen.high[column]
+    unit = f" {variable.unit}" if variable.unit else ""
+    return f"{variable.name} = {condition[column]:.6g}{unit} (trained on {low:.6g} to {high:.6g}{unit})"
 
 
 def summary_names(layout: Layout) -> tuple[str, ...]:

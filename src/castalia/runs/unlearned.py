@@ -8,7 +8,7 @@ from pathlib import Path
 
 from castalia.data.features import Features
 from castalia.data.loading import LoadedArrays, load_arrays
-from castalia.data.usable import UsableFiles, usable_files
+from castalia.data.usable import FoundColumns, UsableFiles, usable_files
 from castalia.errors import DataError
 from castalia.runs.folder import RunFolder
 from castalia.runs.inputs import check_rename
@@ -17,7 +17,13 @@ __all__ = ["files_to_judge_on", "load_unlearned"]
 
 
 def files_to_judge_on(
-    files: Sequence[Path], features: Features, *, tree: str | None, rename: Mapping[str, str], skip_bad_files: bool
+    files: Sequence[Path],
+    features: Features,
+    *,
+    tree: str | None,
+    rename: Mapping[str, str],
+    skip_bad_files: bool,
+    found: FoundColumns | None = None,
 ) -> UsableFiles:
     """Open the files; all columns that training needs must be there.
 
@@ -27,6 +33,7 @@ def files_to_judge_on(
         tree: Name of the tree, where it is not the one of the configuration.
         rename: Branch in the files by column name.
         skip_bad_files: Leave out files that cannot be used.
+        found: Finds further columns that are wanted, file by file.
 
     Raises:
         ConfigError: If a column is renamed that is not used.
@@ -35,7 +42,7 @@ def files_to_judge_on(
     columns = features.columns
     check_rename(rename, columns)
     tree = tree or features.data.tree
-    return usable_files(files, features, columns, tree=tree, rename=rename, skip_bad=skip_bad_files)
+    return usable_files(files, features, columns, tree=tree, rename=rename, skip_bad=skip_bad_files, found=found)
 
 
 def load_unlearned(

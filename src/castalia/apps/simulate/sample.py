@@ -27,6 +27,7 @@ from castalia.production.units import Produced, Task, Unit
 from castalia.rng import Stream
 from castalia.runs.inputs import check_rename
 from castalia.runs.members import load_member, member_hashes
+from castalia.runs.ranges import described
 from castalia.runs.validation import draw
 
 __all__ = ["SampleRequest", "SampleTask", "sample"]
@@ -76,8 +77,9 @@ class SampleTask(Task):
         flagged = model.outside(arrays.condition)
         if self.request.strict and flagged.any():
             where = int(np.argmax(flagged))
+            what = described(arrays.condition[where], model.ranges, model.features.layout)
             raise DataError(
-                f"{unit.source}: {_worst(model, arrays.condition[where])} in row {int(rows[arrays.row[where]])} "
+                f"{unit.source}: {what} in row {int(rows[arrays.row[where]])} "
                 "is outside the training range; leave such rows out, train on a wider sample, or sample "
                 "without --strict to have them flagged."
             )
@@ -116,14 +118,6 @@ def _sampler(path: str, changed: int, member: int) -> Sampler:
 @lru_cache(maxsize=1)
 def _opened(path: str, changed: int) -> ResponseModel:  # `changed` renews the cache when the run was replaced
     return open_model(Path(path))
-
-
-def _worst(model: ResponseModel, condition: NDArray[np.float64]) -> str:
-    low, high = model.ranges.low, model.ranges.high
-    column = int(np.argmax((condition < low) | (condition > high)))
-    variable = model.features.layout.condition[column]
-    unit = f" {variable.unit}" if variable.unit else ""
-    return f"{variable.name} = {condition[column]:.6g}{unit} (trained on {low[column]:.6g} to {high[column]:.6g}{unit})"
 
 
 def _plan(request: SampleRequest, model: ResponseModel) -> tuple[InputPlan, Schema]:
