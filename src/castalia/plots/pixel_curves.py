@@ -1,4 +1,4 @@
-"""Measured curves of pixel events, each with the ratio to the truth's below: spectra, profiles, counts, correlations."""
+"""Measured curves of pixel events, each with the ratio to the truth's below: spectra, counts, correlations."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ class CurvePanel:
         unit: Its unit, empty for none.
         y: Label of the vertical axis, unit included.
         edges: Bin edges, shape ``(bins + 1,)``.
-        truth: The true events.
-        made: The sampled events.
-        reference: Something else to compare with by eye, such as no background; None for nothing.
+        curves: The true events, the sampled ones, and what else is to be compared with by eye, such as no background.
         log: Which axes are logarithmic, ``""``, ``"x"``, ``"y"`` or ``"xy"``.
         points: Whether the truth is drawn as points, as measurements are, and not as a filled histogram.
         note: Words in the panel, empty for none.
@@ -57,9 +55,7 @@ class CurvePanel:
     unit: str
     y: str
     edges: Floats
-    truth: Curve
-    made: Curve
-    reference: Curve | None = None
+    curves: tuple[Curve, ...]
     log: str = ""
     points: bool = False
     note: str = ""
@@ -77,16 +73,16 @@ def curve_figure(panels: Sequence[CurvePanel], columns: int, tag: str = "") -> F
         DataError: If there is none, or a curve does not fit its edges.
     """
     for one in panels:
-        curves = [one.truth, one.made, *([one.reference] if one.reference else [])]
-        if any(len(curve.value) != len(one.edges) - 1 or len(curve.error) != len(one.edges) - 1 for curve in curves):
-            raise DataError(f"A curve of {one.x} does not have one value a bin, {len(one.edges) - 1}.")
+        bins = len(one.edges) - 1
+        if len(one.curves) < 2 or any(len(curve.value) != bins or len(curve.error) != bins for curve in one.curves):
+            raise DataError(f"A curve of {one.x} does not have one value a bin, {bins}, or has none beside it.")
     if not panels:
         raise DataError("A figure of curves needs at least one panel.")
     return ratio_panels(panels, _draw, columns, (4.7, 6.2), 3.9, tag)
 
 
 def _draw(panel: CurvePanel, upper: Axes, lower: Axes) -> None:
-    edges, true, made = panel.edges, panel.truth, panel.made
+    edges, (true, made, *others) = panel.edges, panel.curves
     scale = "log" if "x" in panel.log else "linear"
     upper.set_xscale(scale)
     centres = np.sqrt(edges[:-1] * edges[1:]) if scale == "log" else 0.5 * (edges[:-1] + edges[1:])
@@ -100,9 +96,9 @@ def _draw(panel: CurvePanel, upper: Axes, lower: Axes) -> None:
         upper.stairs(known, edges, fill=True, color=TARGET, alpha=0.16)
         upper.stairs(known, edges, baseline=None, color=TARGET, linewidth=1.2, label=true.label)
         upper.stairs(np.nan_to_num(made.value), edges, baseline=None, color=MODELS[0], linewidth=1.4, label=made.label)
-    if panel.reference is not None:
-        upper.stairs(np.nan_to_num(panel.reference.value), edges, baseline=None, color=_REFERENCE, linewidth=1.2,
-                     linestyle="--", label=panel.reference.label)  # fmt: skip
+    for other in others:
+        upper.stairs(np.nan_to_num(other.value), edges, baseline=None, color=_REFERENCE, linewidth=1.2,
+                     linestyle="--", label=other.label)  # fmt: skip
     relative, ratio, error = (_over(one, true.value) for one in (true.error, made.value, made.error))
     draw_band(lower, edges, relative)
     finish_ratio(lower, [relative, error], [ratio])
@@ -111,19 +107,18 @@ def _draw(panel: CurvePanel, upper: Axes, lower: Axes) -> None:
 
 
 def _over(value: Floats, true: Floats) -> Floats:
-    return np.divide(value, true, out=np.full(len(true), np.nan), where=np.nan_to_num(true) > 0.0)
+    return np.asarray(np.divide(value, true, out=np.full(len(true), np.nan), where=np.nan_to_num(true) > 0.0))
 
 
 def _label(panel: CurvePanel, upper: Axes, lower: Axes) -> None:
     lower.set_xlim(panel.edges[0], panel.edges[-1])
     lower.set_xlabel(axis_label(panel.x, panel.unit))
-    lower.set_ylabel(f"Ratio to\n{panel.truth.label.lower()}")
+    lower.set_ylabel(f"Ratio to\n{panel.curves[0].label.lower()}")
     upper.set_ylabel(panel.y)
-    curves = [panel.truth, panel.made, *([panel.reference] if panel.reference else [])]
-    values = np.concatenate([np.nan_to_num(one.value + one.error) for one in curves])
+    values = np.concatenate([np.nan_to_num(one.value + one.error) for one in panel.curves])
     top, room = float(values.max()), 0.08 + 0.10 * bool(panel.note)
     if "y" in panel.log:
-        own = np.concatenate([np.nan_to_num(one.value) for one in (panel.truth, panel.made)])
+        own = np.concatenate([np.nan_to_num(one.value) for one in panel.curves[:2]])
         low = 0.5 * float(own[own > 0.0].min(initial=max(top, 1e-12)))
         upper.set_yscale("log")
         upper.set_ylim(low, top * (top / low) ** (room / (1.0 - room)))

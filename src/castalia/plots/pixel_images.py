@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -24,7 +25,7 @@ _DOT = 2  # pixels along u and v that share a dot with the largest charge, so th
 
 
 def sensor_images(
-    rows: Sequence[Sequence[NDArray]], labels: Sequence[str], columns: Sequence[str], tag: str = ""
+    rows: Sequence[Sequence[NDArray[Any]]], labels: Sequence[str], columns: Sequence[str], tag: str = ""
 ) -> Figure:
     """Draw images in rows of equal kind.
 
@@ -62,7 +63,7 @@ def sensor_images(
     return figure
 
 
-def _draw(axes: Axes, picture: NDArray) -> AxesImage:
+def _draw(axes: Axes, picture: NDArray[Any]) -> AxesImage:
     along_u, along_v = picture.shape
     even = picture[: along_u // _DOT * _DOT, : along_v // _DOT * _DOT]
     largest = even.reshape(along_u // _DOT, _DOT, along_v // _DOT, _DOT).max(axis=(1, 3)).astype(np.float64)

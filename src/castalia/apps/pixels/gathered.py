@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +21,7 @@ from castalia.metrics.pixels.shuffled import shuffle_hits
 from castalia.metrics.pixels.summary import PixelSummary, joined, summarise
 from castalia.rng import Stream
 
-__all__ = ["AT_ONCE", "FEWEST_EVENTS", "Gathered", "gather", "pieces_of"]
+__all__ = ["AT_ONCE", "FEWEST_EVENTS", "Gathered", "bounds", "gather", "pieces_of"]
 
 AT_ONCE: Final = 20
 """Events that are looked at together."""
@@ -49,13 +50,16 @@ class Gathered:
     image: NDArray[np.uint8]
 
 
+def bounds(events: int) -> list[tuple[int, int]]:
+    """Return where pieces of ``AT_ONCE`` events begin and end; the last has what is left, too, so none has only one."""
+    starts = [*range(0, max(events // AT_ONCE, 1) * AT_ONCE, AT_ONCE), events]
+    return list(itertools.pairwise(starts))
+
+
 def pieces_of(hits: PixelHits) -> Iterator[PixelHits]:
-    """Yield events ``AT_ONCE`` at a time; the last piece is longer by what is left, so that none has one event only."""
-    number = max(hits.events // AT_ONCE, 1)
-    starts = [*range(0, number * AT_ONCE, AT_ONCE), hits.events]
-    ends = np.searchsorted(hits.event, starts)
-    for first, last, low, high in zip(starts[:-1], starts[1:], ends[:-1], ends[1:], strict=True):
-        mine = slice(low, high)
+    """Yield events piece by piece, as ``bounds`` says."""
+    for first, last in bounds(hits.events):
+        mine = slice(*np.searchsorted(hits.event, [first, last]))
         columns = (hits.sensor[mine], hits.u[mine], hits.v[mine], hits.charge[mine])
         yield PixelHits(last - first, hits.event[mine] - np.int32(first), *columns)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -183,7 +183,7 @@ def _occupancies(true: PixelSummary, sampled: PixelSummary, halves: list[Half]) 
               for one in (true, sampled)]  # fmt: skip
     columns = {"sensors": (true.occupancy, sampled.occupancy)}
     here, there = profiles(true), profiles(sampled)
-    columns |= {name: (_flat(here[name]), _flat(there[name])) for name in here}
+    columns |= {name: _filled(here[name], there[name]) for name in here}
     return Occupancies(
         total=_single(true.occupancy, sampled.occupancy),
         clusters=_single(true.clusters, sampled.clusters),
@@ -193,10 +193,11 @@ def _occupancies(true: PixelSummary, sampled: PixelSummary, halves: list[Half]) 
     )
 
 
-def _flat(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return counts in directions that hold a hit in a thousand at least: the rim of the sensors is no place to judge."""
-    flat = counts.reshape(len(counts), -1)
-    return np.where(flat.sum(axis=0) > 1e-3 * flat.sum(), flat, 0)
+def _filled(true: NDArray[np.int64], sampled: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Keep the directions where the truth has a hit in a thousand at least: the rim of the silicon says nothing."""
+    one, other = true.reshape(len(true), -1), sampled.reshape(len(sampled), -1)
+    filled = one.sum(axis=0) > 1e-3 * one.sum()
+    return one[:, filled], other[:, filled]
 
 
 def _single(true: NDArray[np.int64], sampled: NDArray[np.int64]) -> Measured:
@@ -204,7 +205,7 @@ def _single(true: NDArray[np.int64], sampled: NDArray[np.int64]) -> Measured:
     return Measured(float(bias.value[0]), float(bias.error[0]))
 
 
-def _relations(true: NDArray, sampled: NDArray, halves: list[Half], seed: int) -> Relations:
+def _relations(true: NDArray[Any], sampled: NDArray[Any], halves: list[Half], seed: int) -> Relations:
     shuffled = shuffle_sensors(true, Stream(seed, "shuffled control").at())
     three = (true, sampled, shuffled)
     return Relations(
@@ -241,11 +242,12 @@ def _frechet(
     rest = matched_halves(expected_at(condition, true.occupancy.sum(axis=1))[~learned], seed)
     features = [network.features(one) for one in (here, there)]
     wide = standardised(*(one.reshape(-1, one.shape[2]) for one in features))
-    images = floored(_image_distance, *(one.reshape(features[0].shape) for one in wide), rest)
+    one, other = (flat.reshape(features[0].shape) for flat in wide)
+    images = floored(_image_distance, one, other, rest)
     return {"physics": physics, "images": images}, (network.accuracy(here), network.accuracy(there))
 
 
-def _image_distance(first: NDArray, second: NDArray) -> float:
+def _image_distance(first: NDArray[Any], second: NDArray[Any]) -> float:
     """Return the distance of images, whatever their sensor."""
     return frechet_distance(first.reshape(-1, first.shape[2]), second.reshape(-1, second.shape[2]))
 
@@ -253,7 +255,7 @@ def _image_distance(first: NDArray, second: NDArray) -> float:
 def _impact(truth: Gathered, made: Gathered, seed: int) -> dict[str, Compared]:
     events = len(truth.overlaid.d0)
     samples = (truth.overlaid, made.overlaid, overlay(None, events, 0, seed))
-    measures: dict[str, tuple[str, Callable[[NDArray], Measured]]] = {
+    measures: dict[str, tuple[str, Callable[[NDArray[Any]], Measured]]] = {
         "d0": ("d0", core_width), "z0": ("z0", core_width), "tail": ("d0", tail_share), "wrong": ("wrong", wrong_share),
     }  # fmt: skip
     return {

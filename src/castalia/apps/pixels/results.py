@@ -21,6 +21,7 @@ class Goal:
     """One goal and what was found.
 
     Attributes:
+        key: Its name among the metrics.
         name: What it is about.
         value: What was found, positive.
         error: Its standard error.
@@ -29,6 +30,7 @@ class Goal:
         unit: Of the numbers; a relative number has ``"%"`` and is in per cent.
     """
 
+    key: str
     name: str
     value: float
     error: float
@@ -53,11 +55,11 @@ def goals_of(judged: Judgement) -> tuple[Goal, ...]:
     total, sensors = judged.occupancies.total, judged.occupancies.sizes["sensors"]
     charge = judged.spectra["charge"]
     return (
-        Goal("Bias of the occupancy", 100.0 * abs(total.value), 100.0 * total.error, None,
+        Goal("occupancy_bias", "Bias of the occupancy", 100.0 * abs(total.value), 100.0 * total.error, None,
              100.0 * GOALS["occupancy"], "%"),
-        Goal("Mean bias of a sensor", 100.0 * sensors.value, 100.0 * sensors.error, 100.0 * sensors.floor,
+        Goal("sensor_bias", "Mean bias of a sensor", 100.0 * sensors.value, 100.0 * sensors.error, 100.0 * sensors.floor,
              100.0 * GOALS["sensors"], "%"),
-        Goal("Distance of the charges", charge.value, charge.error, charge.floor, GOALS["charge"], "ADU"),
+        Goal("charge_distance", "Distance of the charges", charge.value, charge.error, charge.floor, GOALS["charge"], "ADU"),
     )  # fmt: skip
 
 
@@ -80,7 +82,7 @@ def metrics_of(judged: Judgement, counts: Mapping[str, int]) -> dict[str, Any]:
         "frechet": {name: _distance(one) for name, one in judged.frechet.items()},
         "sensors_named": {"truth": judged.named[0], "sampled": judged.named[1]},
         "impact": {name: _compared(one, "no_background") for name, one in judged.impact.items()},
-        "goals": {one.name: {"value": one.value, "error": one.error, "goal": one.most, "met": one.met}
+        "goals": {one.key: {"value": one.value, "error": one.error, "unit": one.unit, "goal": one.most, "met": one.met}
                   for one in goals_of(judged)},
         "counts": dict(counts),
     }  # fmt: skip

@@ -163,7 +163,7 @@ def cell_positions(
     return wrap_phi(SENSOR_PHI[sensor] + np.arctan2(tangential, distance)), along_beam(sensor, v + 0.5)
 
 
-def along_beam(sensor: NDArray[np.integer[Any]], v: NDArray[np.float64]) -> NDArray[np.float64]:
+def along_beam(sensor: NDArray[np.integer[Any]], v: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Return positions along the beam in mm.
 
     Args:

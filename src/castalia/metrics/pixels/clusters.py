@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ def find_clusters(hits: PixelHits) -> Clusters:
     )
 
 
-def _extent(cell: NDArray[np.unsignedinteger], label: NDArray[np.int32], number: int) -> NDArray[np.int64]:
+def _extent(cell: NDArray[np.unsignedinteger[Any]], label: NDArray[np.int32], number: int) -> NDArray[np.int64]:
     low, high = np.full(number, V_CELLS), np.zeros(number, dtype=np.int64)
     np.minimum.at(low, label, cell)
     np.maximum.at(high, label, cell)

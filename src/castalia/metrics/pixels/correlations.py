@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
@@ -12,7 +14,7 @@ from castalia.metrics.pixels.shared import Measured
 __all__ = ["expected_at", "given", "matrix_difference", "mean_correlation", "spearman_matrix"]
 
 
-def expected_at(condition: ArrayLike, values: NDArray) -> NDArray[np.float64]:
+def expected_at(condition: ArrayLike, values: NDArray[Any]) -> NDArray[np.float64]:
     """Return what the conditions say of values: least squares in the conditions and their squares.
 
     Args:
@@ -34,7 +36,7 @@ def expected_at(condition: ArrayLike, values: NDArray) -> NDArray[np.float64]:
     return fitted.reshape(values.shape)
 
 
-def given(condition: ArrayLike, values: NDArray) -> NDArray[np.float64]:
+def given(condition: ArrayLike, values: NDArray[Any]) -> NDArray[np.float64]:
     """Return values less what the conditions say of them, plus their mean; shaped as ``values``."""
     return np.asarray(values - expected_at(condition, values) + values.mean(axis=0), dtype=np.float64)
 

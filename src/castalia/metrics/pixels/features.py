@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +18,8 @@ _CHARGES = (0, 10, 14, 20, 28, 45, 100, 256)  # first ADU of the intervals of a 
 FEATURES = (
     *(f"occupancy {i}" for i in range(40)),
     *(f"mean charge {i}" for i in range(40)),
-    *(f"clusters of {a} to {b - 1}" for a, b in zip(_SIZES[:-1], _SIZES[1:], strict=True)),
-    *(f"pixels of {a} to {b - 1} ADU" for a, b in zip(_CHARGES[:-1], _CHARGES[1:], strict=True)),
+    *(f"clusters of {a} to {b - 1}" for a, b in itertools.pairwise(_SIZES)),
+    *(f"pixels of {a} to {b - 1} ADU" for a, b in itertools.pairwise(_CHARGES)),
     "mean extent along u",
     "mean extent along v",
     "clusters in layer 1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +12,7 @@ from castalia.errors import DataError
 from castalia.metrics.floors import FlooredDistance, floored_from_halves
 from castalia.rng import Stream
 
-__all__ = ["Half", "REPEATS", "floored", "matched_halves"]
+__all__ = ["REPEATS", "Half", "floored", "matched_halves"]
 
 REPEATS = 20
 """Splits into halves behind every floor."""
@@ -55,7 +56,10 @@ def matched_halves(expected: ArrayLike, seed: int, repeats: int = REPEATS) -> li
 
 
 def floored(
-    distance: Callable[[NDArray, NDArray], float], truth: NDArray, made: NDArray, halves: Sequence[Half]
+    distance: Callable[[NDArray[Any], NDArray[Any]], float],
+    truth: NDArray[Any],
+    made: NDArray[Any],
+    halves: Sequence[Half],
 ) -> FlooredDistance:
     """Measure a distance between halves of truth and of sampled events, beside that between halves of the truth.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ class Overlaid:
 def overlay(clusters: Clusters | None, events: int, first: int, seed: int) -> Overlaid:
     """Measure tracks under the background of some events.
 
-    Event by event, tracks and their errors depend on its number alone, so that two backgrounds are compared on the same.
+    Tracks and their errors depend on the number of the event alone: two backgrounds are compared on the same ones.
 
     Args:
         clusters: Of the background, events numbered from 0; None for no background.
@@ -131,7 +131,7 @@ def wrong_share(wrong: NDArray[np.bool_]) -> Measured:
     return _grouped(wrong, lambda rows: float(np.mean(rows)))
 
 
-def _grouped(values: NDArray, measure: Callable[[NDArray], float]) -> Measured:
+def _grouped(values: NDArray[Any], measure: Callable[[NDArray[Any]], float]) -> Measured:
     """Measure with the error of the jackknife over groups of events.
 
     References:

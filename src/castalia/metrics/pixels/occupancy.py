@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,7 +52,7 @@ def relative_bias(truth: ArrayLike, made: ArrayLike) -> RelativeBias:
     return RelativeBias(ratio - 1.0, error)
 
 
-def mean_absolute_bias(truth: NDArray, made: NDArray) -> float:
+def mean_absolute_bias(truth: NDArray[Any], made: NDArray[Any]) -> float:
     """Return the mean over the columns of the size of the relative difference of two samples' mean counts.
 
     Args:

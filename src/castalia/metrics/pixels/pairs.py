@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,7 +58,7 @@ def _by_distance(start: NDArray[np.float32], other: NDArray[np.float32]) -> NDAr
     return np.asarray(np.bincount(interval, minlength=_INTERVALS), dtype=np.int64)
 
 
-def pair_correlation(counts: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def pair_correlation(counts: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the share of pairs at a distance over that of hits in different events, and its standard error.
 
     Both are normalised to all pairs, so that a common mode of the event is no correlation of hits.
@@ -77,7 +79,7 @@ def pair_correlation(counts: NDArray) -> tuple[NDArray[np.float64], NDArray[np.f
     return value, np.divide(scatter, share[1], out=np.full(len(value), np.nan), where=share[1] > 0.0)
 
 
-def pair_difference(truth: NDArray, made: NDArray) -> float:
+def pair_difference(truth: NDArray[Any], made: NDArray[Any]) -> float:
     """Return the mean over the distances of the size of the relative difference of two samples' correlations.
 
     Args:
@@ -86,4 +88,4 @@ def pair_difference(truth: NDArray, made: NDArray) -> float:
     """
     true, sampled = pair_correlation(truth)[0], pair_correlation(made)[0]
     known = (true > 0.0) & np.isfinite(sampled)
-    return float(np.mean(np.abs(sampled[known] / true[known] - 1.0)))
+    return float(np.abs(sampled[known] / true[known] - 1.0).sum() / max(known.sum(), 1))

@@ -46,7 +46,7 @@ class SensorClassifier:
         """
         flat = torch.from_numpy(images.reshape(-1, *POOLED).astype(np.float32))
         with torch.no_grad():
-            parts = [self._network[:-1](_scaled(part, self._scale)) for part in flat.split(_CHUNK)]
+            parts = [self._network[:-1](_scaled(part, self._scale)) for part in torch.split(flat, _CHUNK)]
         found: NDArray[np.float64] = torch.cat(parts).double().numpy()
         return found.reshape(len(images), SENSORS, _FEATURES)
 
@@ -85,10 +85,10 @@ def learn_sensors(images: NDArray[np.uint16], seed: int) -> SensorClassifier:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for number in range(_PASSES):
         order = torch.from_numpy(stream.at(1 + number).permutation(len(label)))
-        for rows in order.split(_BATCH):
+        for rows in torch.split(order, _BATCH):
             loss = nn.functional.cross_entropy(network(_scaled(pictures[rows], scale)), label[rows])
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
             schedule.step()
     return SensorClassifier(network, scale)
@@ -101,13 +101,14 @@ def _scaled(images: Tensor, scale: tuple[float, float]) -> Tensor:
 def _network(generator: torch.Generator) -> nn.Sequential:
     """Three convolutions, a hidden layer, the sensors; weights are drawn from ``generator`` alone."""
     channels = _CHANNELS
-    network = nn.Sequential(
-        nn.Conv2d(1, channels, 3, stride=2, padding=1), nn.SiLU(),
-        nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1), nn.SiLU(),
-        nn.Conv2d(2 * channels, 2 * channels, 3, stride=2, padding=1), nn.SiLU(),
-        nn.Flatten(), nn.Linear(2 * channels * 4 * 4, _FEATURES), nn.SiLU(),
-        nn.Linear(_FEATURES, SENSORS),
-    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):  # what layers draw for themselves is overwritten
+        network = nn.Sequential(
+            nn.Conv2d(1, channels, 3, stride=2, padding=1), nn.SiLU(),
+            nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1), nn.SiLU(),
+            nn.Conv2d(2 * channels, 2 * channels, 3, stride=2, padding=1), nn.SiLU(),
+            nn.Flatten(), nn.Linear(2 * channels * 4 * 4, _FEATURES), nn.SiLU(),
+            nn.Linear(_FEATURES, SENSORS),
+        )  # fmt: skip
     with torch.no_grad():
         for weight in network.parameters():
             if weight.ndim > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,8 +12,16 @@ from castalia.detectors.pxd.digitiser import PixelHits
 from castalia.detectors.pxd.geometry import LAYERS, SENSOR_LAYER, cell_positions
 from castalia.errors import DataError
 
-__all__ = ["PHI_BINS", "Z_BINS", "Z_REACH", "Measured", "direction_maps", "map_excess", "matched_hit_excess",
-           "variance_ratio"]
+__all__ = [
+    "PHI_BINS",
+    "Z_BINS",
+    "Z_REACH",
+    "Measured",
+    "direction_maps",
+    "map_excess",
+    "matched_hit_excess",
+    "variance_ratio",
+]
 
 PHI_BINS, Z_BINS = 96, 48
 """Intervals of azimuth from −pi to pi, and of the direction from the interaction point along the beam."""
@@ -71,7 +80,7 @@ def matched_hit_excess(hits: PixelHits) -> Measured:
     return map_excess(direction_maps(hits))
 
 
-def map_excess(maps: NDArray[np.integer]) -> Measured:
+def map_excess(maps: NDArray[np.integer[Any]]) -> Measured:
     """Return the same excess of events that are already counted by direction.
 
     Args:

@@ -7,6 +7,8 @@ logistic regression. Where sensors are independent its area is 0.5.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
@@ -24,7 +26,7 @@ _OVERLAP = 1.3  # as of the two-sample test: folds share training rows
 _FARTHEST = 8.0  # spreads at which a value is clipped
 
 
-def shuffle_sensors(values: NDArray, rng: np.random.Generator) -> NDArray:
+def shuffle_sensors(values: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
     """Give every sensor the value of an event of its own.
 
     Args:
@@ -44,8 +46,7 @@ def shuffle_hits(hits: PixelHits, rng: np.random.Generator) -> PixelHits:
     """
     target = np.argsort(rng.random((hits.events, SENSORS)), axis=0)[hits.event, hits.sensor].astype(np.int32)
     order = np.argsort(target.astype(np.int64) * SENSORS + hits.sensor, kind="stable")
-    columns = (target, hits.sensor, hits.u, hits.v, hits.charge)
-    return PixelHits(hits.events, *(column[order] for column in columns))
+    return PixelHits(hits.events, target[order], hits.sensor[order], hits.u[order], hits.v[order], hits.charge[order])
 
 
 def pair_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:

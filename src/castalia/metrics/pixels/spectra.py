@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ class Spectrum:
     error: NDArray[np.float64]
 
 
-def spectrum(counts: NDArray) -> Spectrum:
+def spectrum(counts: NDArray[Any]) -> Spectrum:
     """Return the fractions of the entries of all events.
 
     The errors are those of whole events, because entries of one event depend on each other.
@@ -40,7 +41,7 @@ def spectrum(counts: NDArray) -> Spectrum:
     return Spectrum(value, error)
 
 
-def histogram_wasserstein(first: NDArray, second: NDArray, width: float = 1.0) -> float:
+def histogram_wasserstein(first: NDArray[Any], second: NDArray[Any], width: float = 1.0) -> float:
     """Measure the Wasserstein distance of two counted distributions, the area between their cumulative ones.
 
     Args:
@@ -53,6 +54,6 @@ def histogram_wasserstein(first: NDArray, second: NDArray, width: float = 1.0) -
     return float(width * np.abs(gap[:-1]).sum())
 
 
-def wasserstein_of(width: float) -> Callable[[NDArray, NDArray], float]:
+def wasserstein_of(width: float) -> Callable[[NDArray[Any], NDArray[Any]], float]:
     """Return ``histogram_wasserstein`` for intervals of one width."""
     return partial(histogram_wasserstein, width=width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +104,7 @@ def _counts(place: NDArray[np.int64], size: int, shape: tuple[int, ...]) -> NDAr
 
 
 def _histogram(
-    event: NDArray[np.integer], value: NDArray[np.integer], events: int, intervals: int
+    event: NDArray[np.integer[Any]], value: NDArray[np.integer[Any]], events: int, intervals: int
 ) -> NDArray[np.int32]:
     place = event.astype(np.int64) * intervals + np.minimum(value, intervals - 1)
     return _counts(place, events * intervals, (events, intervals)).astype(np.int32)

@@ -1,13 +1,13 @@
 """Muon-like tracks through both layers, and what their two hits say of where they come from.
 
-A track's curvature is known from the detectors outside; a circle of that radius through the hits of the two layers gives
-the distance d0 from the beam's axis, and a straight line of path against z gives z0. Material is left out.
+A track's curvature is known from the detectors outside; a circle of that radius through the hits of the two layers
+gives the distance d0 from the beam's axis, and a straight line of path against z gives z0. Material is left out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +107,7 @@ def _taken(tracks: Tracks, rows: NDArray[np.int64]) -> Tracks:
     return Tracks(*(column[rows] for column in _columns(tracks)))
 
 
-def _columns(tracks: Tracks) -> tuple[NDArray, ...]:
+def _columns(tracks: Tracks) -> tuple[NDArray[Any], ...]:
     return tracks.z0, tracks.radius, tracks.sense, tracks.sensor, tracks.u, tracks.v
 
 
