@@ -24,6 +24,7 @@ from castalia.estimators.event_presets import EVENT_PRESETS
 from castalia.estimators.flow_matching.estimator import FlowMatching
 from castalia.estimators.flows.flow import CouplingSplineFlow, MaskedAutoregressiveFlow
 from castalia.estimators.latent_diffusion import VariationalLatentDiffusion
+from castalia.estimators.pixels.negative_binomial_clusters import NegativeBinomialClusters
 from castalia.estimators.smearing import ParametricSmearing
 from castalia.rng import Stream
 
@@ -46,6 +47,7 @@ BUILT_IN: dict[str, type[Estimator]] = {
     "mlp_classifier": MLPClassifier,
     "boosted_trees": BoostedTrees,
     "object_pretraining": ObjectPretraining,
+    "negative_binomial_clusters": NegativeBinomialClusters,
 }
 
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -87,6 +89,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
         {"blocks": 2, "hidden": [48, 48], "activation": "silu", "univariate": "affine_sigmoids"},
     ),
     "smearing": ("parametric_smearing", {}),
+    "negative_binomial_clusters": ("negative_binomial_clusters", {}),
     **EVENT_PRESETS,
     **CLASSIFICATION_PRESETS,
 }
