@@ -25,6 +25,9 @@ from castalia.estimators.flow_matching.estimator import FlowMatching
 from castalia.estimators.flows.flow import CouplingSplineFlow, MaskedAutoregressiveFlow
 from castalia.estimators.latent_diffusion import VariationalLatentDiffusion
 from castalia.estimators.pixels.negative_binomial_clusters import NegativeBinomialClusters
+from castalia.estimators.pixels.superposition import Superposition
+from castalia.estimators.pixels.yoneda import YonedaVAE
+from castalia.estimators.pixels.yoneda_presets import SET_PRESETS
 from castalia.estimators.smearing import ParametricSmearing
 from castalia.rng import Stream
 
@@ -48,6 +51,8 @@ BUILT_IN: dict[str, type[Estimator]] = {
     "boosted_trees": BoostedTrees,
     "object_pretraining": ObjectPretraining,
     "negative_binomial_clusters": NegativeBinomialClusters,
+    "superposition": Superposition,
+    "yoneda_vae": YonedaVAE,
 }
 
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -89,8 +94,8 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
         {"blocks": 2, "hidden": [48, 48], "activation": "silu", "univariate": "affine_sigmoids"},
     ),
     "smearing": ("parametric_smearing", {}),
-    "negative_binomial_clusters": ("negative_binomial_clusters", {}),
     **EVENT_PRESETS,
+    **SET_PRESETS,
     **CLASSIFICATION_PRESETS,
 }
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from castalia.estimators.pixels.cluster_library import ClusterLibrary
-from castalia.estimators.pixels.hits import Hits
+from castalia.estimators.pixels.hits import Hits, SensorArray
 
 __all__ = ["Candidates", "in_order_of_score", "merged", "proposed", "until_reached"]
 
@@ -105,11 +105,11 @@ def until_reached(
     start = library.start.numpy()[entry] - (np.cumsum(size) - size)
     pixel = library.pixels.numpy()[np.repeat(start, size) + np.arange(size.sum())]
     u, v = (np.repeat(corner[axis], size) + pixel[:, axis] for axis in (0, 1))
-    return merged(library, np.repeat(sensor.astype(np.int32), size), u, v, pixel[:, 2], counts)
+    return merged(library.array, np.repeat(sensor.astype(np.int32), size), u, v, pixel[:, 2], counts)
 
 
 def merged(
-    library: ClusterLibrary,
+    array: SensorArray,
     sensor: NDArray[np.int32],
     u: NDArray[np.int32],
     v: NDArray[np.int32],
@@ -119,7 +119,7 @@ def merged(
     """Add the charges of pixels that are hit twice, and stop where the pixels of a sensor are enough.
 
     Args:
-        library: Whose array the hits are of.
+        array: The array that they are of.
         sensor: Sensor of each hit in the order in which they come, never decreasing.
         u: Cells along u.
         v: Cells along v.
@@ -129,7 +129,6 @@ def merged(
     Returns:
         Hits of one event, ordered by sensor, u and v.
     """
-    array = library.array
     key = (sensor * np.int32(array.u) + u) * np.int32(array.v) + v
     order = np.argsort(key, kind="stable")
     ordered = key[order]
