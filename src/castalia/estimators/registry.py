@@ -24,6 +24,10 @@ from castalia.estimators.event_presets import EVENT_PRESETS
 from castalia.estimators.flow_matching.estimator import FlowMatching
 from castalia.estimators.flows.flow import CouplingSplineFlow, MaskedAutoregressiveFlow
 from castalia.estimators.latent_diffusion import VariationalLatentDiffusion
+from castalia.estimators.pixels.negative_binomial_clusters import NegativeBinomialClusters
+from castalia.estimators.pixels.superposition import Superposition
+from castalia.estimators.pixels.yoneda import YonedaVAE
+from castalia.estimators.pixels.yoneda_presets import SET_PRESETS
 from castalia.estimators.smearing import ParametricSmearing
 from castalia.rng import Stream
 
@@ -46,6 +50,9 @@ BUILT_IN: dict[str, type[Estimator]] = {
     "mlp_classifier": MLPClassifier,
     "boosted_trees": BoostedTrees,
     "object_pretraining": ObjectPretraining,
+    "negative_binomial_clusters": NegativeBinomialClusters,
+    "superposition": Superposition,
+    "yoneda_vae": YonedaVAE,
 }
 
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -88,6 +95,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "smearing": ("parametric_smearing", {}),
     **EVENT_PRESETS,
+    **SET_PRESETS,
     **CLASSIFICATION_PRESETS,
 }
 
