@@ -24,6 +24,8 @@ from castalia.estimators.event_presets import EVENT_PRESETS
 from castalia.estimators.flow_matching.estimator import FlowMatching
 from castalia.estimators.flows.flow import CouplingSplineFlow, MaskedAutoregressiveFlow
 from castalia.estimators.latent_diffusion import VariationalLatentDiffusion
+from castalia.estimators.pixels.gan import IntraEventAwareGAN
+from castalia.estimators.pixels.gan_presets import GAN_PRESETS
 from castalia.estimators.smearing import ParametricSmearing
 from castalia.rng import Stream
 
@@ -46,6 +48,7 @@ BUILT_IN: dict[str, type[Estimator]] = {
     "mlp_classifier": MLPClassifier,
     "boosted_trees": BoostedTrees,
     "object_pretraining": ObjectPretraining,
+    "intra_event_aware_gan": IntraEventAwareGAN,
 }
 
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -89,6 +92,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     "smearing": ("parametric_smearing", {}),
     **EVENT_PRESETS,
     **CLASSIFICATION_PRESETS,
+    **GAN_PRESETS,
 }
 
 
