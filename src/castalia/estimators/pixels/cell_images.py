@@ -22,6 +22,7 @@ MOST_HITS = 64
 """Numbers of hits of a cell that are told apart: up to this, and more."""
 
 _RAREST = 1e-6
+_PROFILE_EVENTS = 200
 
 
 @final
@@ -29,8 +30,9 @@ class CellImages(ImageCoding):
     """Two channels: the normal score of a cell's number of hits, and that of its charge given this number.
 
     A score is the normal quantile of the cumulative probability, drawn evenly within the step of a whole number. The
-    probabilities are each sensor's own over all training events, so that over these every channel is standard normal,
-    and whatever a cell, an event or a sensor has more than usual is an offset. Back, a cell has as many hits as its
+    probabilities are each sensor's own over all training events; what its rows and columns then have more or less is
+    taken off. So over the training events every sensor is about standard normal, and what an event has more than usual
+    is an offset. Back, a cell has as many hits as its
     sensor's ``cuts`` lie below its score. Training may move the cuts for a generator whose scores are not quite normal:
     a monotone map of one sensor's own cells, the same for all events, which can make no sensor know of another.
 
@@ -41,15 +43,19 @@ class CellImages(ImageCoding):
     Attributes:
         exceed: Probability that a cell of a sensor has at least 1, 2, ... hits, shape ``(sensors, MOST_HITS)``.
         cuts: Scores from which on it has, same shape.
+        profile: What the cells of a sensor have more of than its mean, by row and column, shape
+            ``(sensors, 2, rows, columns)``.
     """
 
     texture = True
     exceed: Tensor
+    profile: Tensor
 
     def __init__(self, canvas: Canvas, library: int) -> None:
         super().__init__(canvas, 2)
         self.upsampler = Upsampler(canvas, MOST_HITS, library)
         self.register_buffer("exceed", torch.full((canvas.array.sensors, MOST_HITS), 0.5))
+        self.register_buffer("profile", torch.zeros(canvas.array.sensors, 2, canvas.rows, canvas.columns))
         self.cuts = nn.Parameter(torch.zeros(canvas.array.sensors, MOST_HITS))
 
     def fit(self, stream: Iterable[Batch]) -> None:
@@ -57,7 +63,8 @@ class CellImages(ImageCoding):
         counts = torch.zeros(self.exceed.shape, dtype=torch.float64)
         kept: list[CellContents] = []
         weights = 0.0
-        for batch in stream:
+        batches = list(stream)
+        for batch in batches:
             step = -(-int(batch.target.objects[HITS].mask.sum()) // self.upsampler.capacity)
             for event in batch.chunks(1):
                 weight = float(event.weight)
@@ -71,7 +78,14 @@ class CellImages(ImageCoding):
             self.exceed.copy_((counts / cells).clamp(_RAREST, 1.0 - _RAREST))
             self.cuts.copy_(-torch.special.ndtri(self.exceed))
         self.upsampler.fit(kept)
+        self.profile.zero_()
+        first = batches[0].map(lambda values: values[:_PROFILE_EVENTS])
+        rng = np.random.default_rng(0)  # within a step of whole numbers: means hardly depend on it
+        mean = torch.stack([self.encode(hits_of(one.target), rng)[0] for one in first.chunks(1)]).mean(dim=0)
+        rows, columns, every = mean.mean(3, keepdim=True), mean.mean(2, keepdim=True), mean.mean((2, 3), keepdim=True)
+        self.profile.copy_(rows + columns - 2.0 * every)
 
+    @torch.no_grad()
     def encode(self, hits: Hits, rng: np.random.Generator) -> Tensor:
         """Pool the hits, see ``ImageCoding.encode``."""
         canvas, device = self.canvas, self.cuts.device
@@ -90,18 +104,18 @@ class CellImages(ImageCoding):
         rank = even[:, :, 1].clone()
         rank[event, own, cell] = self.upsampler.rank(size, total, even[event, own, 1, cell]).to(rank)
         scores = torch.special.ndtri(torch.stack([1.0 - upper, rank], dim=2).clamp(_RAREST, 1.0 - _RAREST))
-        return scores.unflatten(-1, (canvas.rows, canvas.columns))
+        return scores.unflatten(-1, (canvas.rows, canvas.columns)) - self.profile
 
     @torch.no_grad()
     def decode(self, images: Tensor, rng: np.random.Generator) -> Hits:
         """Fill the cells by the upsampler, see ``ImageCoding.decode``."""
         del rng
-        scores = images.flatten(3).transpose(0, 1)
+        scores = (images + self.profile).flatten(3)
         cuts = self.cuts.cummax(dim=1).values
-        size = torch.searchsorted(cuts, scores[:, :, 0].flatten(1).contiguous(), right=True)
-        size = size.view(scores.shape[0], scores.shape[1], -1).transpose(0, 1).flatten()
+        size = torch.searchsorted(cuts.expand(len(images), -1, -1).contiguous(), scores[:, :, 0].contiguous(), right=True)
+        size = size.flatten()
         place = size.nonzero()[:, 0]
-        rank = torch.special.ndtr(images.flatten(3)[:, :, 1].flatten()[place])
+        rank = torch.special.ndtr(scores[:, :, 1].flatten()[place])
         hits: Hits = self.upsampler(place, size[place], rank, len(images))
         return hits
 
@@ -117,7 +131,7 @@ class CellImages(ImageCoding):
         References:
             Koenker and Bassett, Regression quantiles (1978), the check function.
         """
-        scores = images[:, :, 0].flatten(2).detach().sort(dim=2).values
+        scores = (images + self.profile)[:, :, 0].flatten(2).detach().sort(dim=2).values
         cells, cuts = scores.shape[2], self.cuts.expand(len(images), -1, -1)
         below = torch.searchsorted(scores, cuts.detach().contiguous())
         sums = torch.cat([torch.zeros_like(scores[:, :, :1]), scores.cumsum(dim=2)], dim=2)

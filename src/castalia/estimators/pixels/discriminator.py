@@ -13,6 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from castalia.estimators.pixels.generator import ImageShape
 from castalia.estimators.pixels.relational_reasoning import RelationalReasoning, SensorTokens
 from castalia.nn.image_blocks import DownBlock
+from castalia.nn.mlp import MLP
 
 __all__ = ["ImageDiscriminator", "Judged"]
 
@@ -54,9 +55,10 @@ class ImageDiscriminator(nn.Module):
         self.first = spectral_norm(nn.Conv2d(shape.channels, features[0], kernel, shape.patch, padding))
         steps = zip(features[:-1], features[1:], strict=True)
         self.blocks = nn.ModuleList(DownBlock(before, after) for before, after in steps)
-        self.seen = spectral_norm(nn.Linear(2 * features[-1] + shape.channels, width))
-        self.score = spectral_norm(nn.Linear(width, 1))
-        self.expected = spectral_norm(nn.Linear(width, width, bias=False))
+        self.deep = nn.Linear(2 * features[-1], width)
+        self.means = MLP(shape.channels, width, (width,), activation="silu")
+        self.score = nn.Linear(width, 1)
+        self.expected = nn.Linear(width, width, bias=False)
         self.embed = nn.Linear(width, width)
         self.proxy = nn.Parameter(torch.randn(tokens.embedding.shape))
 
@@ -85,5 +87,5 @@ class ImageDiscriminator(nn.Module):
             deep = block(deep)
         deep = functional.relu(deep)
         # The mean says how much there is of a feature, the largest value whether there is any.
-        result: Tensor = self.seen(torch.cat([deep.mean(dim=(2, 3)), deep.amax(dim=(2, 3)), means], dim=1))
+        result: Tensor = self.deep(torch.cat([deep.mean(dim=(2, 3)), deep.amax(dim=(2, 3))], dim=1)) + self.means(means)
         return result

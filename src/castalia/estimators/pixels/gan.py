@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import final
 
@@ -50,7 +51,8 @@ class IntraEventAwareGANConfig(StrictModel):
         positions: What is known of where each sensor is: one row of numbers for each, or none.
         cell: Pixels of a cell along either side; 1 for images of pixels.
         patch: Cells that the networks make and see at once, along either side.
-        features: Channels of the generator from its coarsest grid to its finest; reversed, of the discriminator.
+        features: Channels of the generator from its coarsest grid to its finest.
+        discriminator_features: The same of the discriminator; by default the generator's.
         width: Features of the vector that stands for a sensor of an event.
         event_noise: Random numbers that the sensors of an event share; 0 for none.
         sensor_noise: Random numbers of each sensor: the degrees of freedom of the event.
@@ -72,6 +74,7 @@ class IntraEventAwareGANConfig(StrictModel):
     cell: int = Field(default=8, ge=1)
     patch: int = Field(default=4, ge=1)
     features: tuple[int, ...] = Field(default=(48, 32), min_length=1)
+    discriminator_features: tuple[int, ...] | None = Field(default=None, min_length=1)
     width: int = Field(default=64, ge=4)
     event_noise: int = Field(default=4, ge=0)
     sensor_noise: int = Field(default=4, ge=0)
@@ -85,7 +88,7 @@ class IntraEventAwareGANConfig(StrictModel):
     intra_event_temperature: float = Field(default=0.1, gt=0)
     uniformity: float = Field(default=0.1, ge=0)
     orthogonality: float = Field(default=1e-4, ge=0)
-    translation: int = Field(default=2, ge=0)
+    translation: int = Field(default=1, ge=0)
     library: int = Field(default=2**19, ge=1)
 
 
@@ -139,7 +142,7 @@ class IntraEventAwareGAN(Estimator, Sampler):
         self.discriminator = ImageDiscriminator(
             SensorTokens(positions, given, 0, width),
             RelationalReasoning(width, config.discriminator_heads, int(config.discriminator_relations)),
-            shape,
+            replace(shape, features=config.discriminator_features or config.features),
         )
         self.register_buffer("centre", torch.zeros(shape.channels))
         self.register_buffer("spread", torch.ones(shape.channels))

@@ -16,6 +16,8 @@ __all__ = [
     "uniformity",
 ]
 
+_FAR = 1e4  # of no probability, but finite
+
 
 def hinge_real(score: Tensor) -> Tensor:
     """Return the discriminator's loss on true events, ``max(0, 1 - score)``, shape ``(events,)``.
@@ -62,7 +64,8 @@ def contrastive(embedding: Tensor, proxy: Tensor, temperature: float) -> Tensor:
 def intra_event_divergence(true: Tensor, generated: Tensor, temperature: float) -> Tensor:
     """Return the Kullback-Leibler divergence of how sensors resemble each other in a generated and a true event.
 
-    A sensor's similarities to all sensors of its event make a distribution by a softmax.
+    A sensor's similarities to the others of its event make a distribution by a softmax. That to itself, always one and
+    the largest, is left out: it would be most of the distribution and tell nothing.
 
     Args:
         true: Unit vectors of a true event's sensors, shape ``(events, sensors, width)``.
@@ -75,9 +78,9 @@ def intra_event_divergence(true: Tensor, generated: Tensor, temperature: float) 
     References:
         arXiv:2303.08046, section 4.
     """
-    wanted, found = (
-        (one @ one.transpose(1, 2) / temperature).log_softmax(dim=2) for one in (true, generated)
-    )
+    itself = torch.eye(true.shape[1], dtype=torch.bool, device=true.device)
+    similar = [(one @ one.transpose(1, 2) / temperature).masked_fill(itself, -_FAR) for one in (true, generated)]
+    wanted, found = (one.log_softmax(dim=2) for one in similar)
     return (wanted.exp() * (wanted - found)).sum(dim=2).mean(dim=1)
 
 

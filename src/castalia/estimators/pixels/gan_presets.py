@@ -15,7 +15,8 @@ GAN_PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "cell": 1,
             "patch": 1,
-            "features": [384, 256, 256, 128, 64, 32, 16],
+            "features": [512, 448, 320, 192, 96, 48, 16],
+            "discriminator_features": [352, 272, 192, 128, 64, 32, 16],
             "width": 128,
             "event_noise": 0,
             "translation": 16,
@@ -32,7 +33,6 @@ GAN_PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "width": 16,
             "generator_heads": 2,
             "discriminator_heads": 2,
-            "translation": 1,
             "library": 4096,
         },
     ),

@@ -43,8 +43,10 @@ class SensorTokens(nn.Module):
     def __init__(self, positions: Tensor, conditions: int, noise: int, width: int) -> None:
         super().__init__()
         self.register_buffer("positions", positions)
-        self.embedding = nn.Parameter(torch.randn(len(positions), width))
-        self.given = nn.Linear(positions.shape[1] + conditions + noise, width)
+        # Small at first: a normalisation follows, in which what chance and the event say must not drown.
+        self.embedding = nn.Parameter(0.2 * torch.randn(len(positions), width))
+        known = positions.shape[1] + conditions + noise
+        self.given = nn.Linear(known, width) if known else None
 
     def forward(self, condition: Tensor, noise: Tensor) -> Tensor:
         """Return the vectors.
@@ -57,6 +59,8 @@ class SensorTokens(nn.Module):
             Shape ``(events, sensors, width)``.
         """
         events, sensors = noise.shape[:2]
+        if self.given is None:
+            return self.embedding.expand(events, -1, -1)
         of_event = condition[:, None].expand(events, sensors, -1)
         given = torch.cat([self.positions.expand(events, -1, -1), of_event, noise], dim=2)
         result: Tensor = self.embedding + self.given(given)
