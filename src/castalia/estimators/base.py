@@ -114,6 +114,7 @@ class Objective:
         loss: Per-event losses of a batch; the random sequence is the only source of randomness.
         phase: Objectives of phase 0 are trained together first, then those of phase 1, and so on.
         rates: Factor on the learning rate of each parameter; empty for one on all.
+        betas: Decays of the optimiser's averages of gradient and squared gradient.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Objective:
     loss: Callable[[Batch, np.random.Generator], Losses]
     phase: int = 0
     rates: tuple[float, ...] = ()
+    betas: tuple[float, float] = (0.9, 0.999)
 
 
 class Trainable(ABC):

@@ -24,6 +24,8 @@ from castalia.estimators.event_presets import EVENT_PRESETS
 from castalia.estimators.flow_matching.estimator import FlowMatching
 from castalia.estimators.flows.flow import CouplingSplineFlow, MaskedAutoregressiveFlow
 from castalia.estimators.latent_diffusion import VariationalLatentDiffusion
+from castalia.estimators.pixels.gan import IntraEventAwareGAN
+from castalia.estimators.pixels.gan_presets import GAN_PRESETS
 from castalia.estimators.pixels.negative_binomial_clusters import NegativeBinomialClusters
 from castalia.estimators.pixels.superposition import Superposition
 from castalia.estimators.pixels.yoneda import YonedaVAE
@@ -53,6 +55,7 @@ BUILT_IN: dict[str, type[Estimator]] = {
     "negative_binomial_clusters": NegativeBinomialClusters,
     "superposition": Superposition,
     "yoneda_vae": YonedaVAE,
+    "intra_event_aware_gan": IntraEventAwareGAN,
 }
 
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -97,6 +100,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     **EVENT_PRESETS,
     **SET_PRESETS,
     **CLASSIFICATION_PRESETS,
+    **GAN_PRESETS,
 }
 
 

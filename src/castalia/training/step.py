@@ -64,7 +64,11 @@ class ObjectiveStep:
         self._clip = config.clip
         self._names = names
         self._optimiser = torch.optim.AdamW(
-            _groups(objective), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+            _groups(objective),
+            lr=config.learning_rate,
+            betas=objective.betas,
+            weight_decay=config.weight_decay,
+            fused=True,
         )
 
     def __call__(self, batch: Batch, rate: float, rng: np.random.Generator, place: str) -> StepResult:

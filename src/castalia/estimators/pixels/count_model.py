@@ -148,7 +148,9 @@ class CountModel(nn.Module):
         """Return how many charges it takes to hit ``hits`` pixels."""
         return -self._cells * np.log1p(-np.minimum(hits / self._cells, _FULLEST))
 
-    def draw(self, condition: Tensor | Floats, rng: np.random.Generator, factor: Floats | None = None) -> NDArray[np.int64]:
+    def draw(
+        self, condition: Tensor | Floats, rng: np.random.Generator, factor: Floats | None = None
+    ) -> NDArray[np.int64]:
         """Draw numbers of hits.
 
         Args:

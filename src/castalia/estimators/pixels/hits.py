@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import final
 
@@ -13,7 +14,7 @@ from castalia.data.layout import Layout, Variable
 from castalia.errors import ConfigError, DataError
 from castalia.estimators.base import Events, ObjectSet
 
-__all__ = ["HITS", "HIT_FEATURES", "Hits", "SensorArray", "hits_of", "padded"]
+__all__ = ["HITS", "HIT_FEATURES", "Hits", "SensorArray", "hits_of", "joined", "padded"]
 
 HITS = "hits"
 """Name of the list of hits among an event's objects."""
@@ -121,3 +122,17 @@ def padded(hits: Hits) -> Events:
     values = torch.zeros((*mask.shape, len(HIT_FEATURES)), dtype=torch.int16, device=counts.device)
     values[mask] = torch.stack([hits.sensor, hits.u, hits.v, hits.charge], dim=1).to(torch.int16)
     return Events(torch.zeros((hits.events, 0), device=counts.device), {HITS: ObjectSet(values, mask)})
+
+
+def joined(parts: Sequence[Hits], device: torch.device) -> Hits:
+    """Return the hits of several samples as those of one, their events one after the other.
+
+    Args:
+        parts: Samples; may be none.
+        device: Where the hits of no sample at all are to be.
+    """
+    starts = [0, *itertools.accumulate(one.events for one in parts)]
+    none = [torch.zeros(0, dtype=torch.int64, device=device)]
+    event = torch.cat([*none, *(one.event + start for one, start in zip(parts, starts, strict=False))])
+    names = [one.name for one in fields(Hits)[2:]]
+    return Hits(starts[-1], event, *(torch.cat([*none, *(getattr(one, name) for one in parts)]) for name in names))
