@@ -25,10 +25,12 @@ from castalia.cli.options import (
     Workers,
     parse_rename,
 )
+from castalia.cli.pixels_judge import evaluate
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Conditions to pixel hits: beam background of whole events.", no_args_is_help=True)
+app.command()(evaluate)
 
 
 @app.command()

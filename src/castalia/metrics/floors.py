@@ -16,7 +16,7 @@ from castalia.errors import DataError
 from castalia.metrics.arrays import as_columns
 from castalia.rng import Stream
 
-__all__ = ["FlooredDistance", "floored_mean_wasserstein"]
+__all__ = ["FlooredDistance", "floored_from_halves", "floored_mean_wasserstein"]
 
 
 @dataclass(frozen=True)
@@ -163,11 +163,27 @@ def _from_halves(
         kept = _sorted_subset(truth, orders[0], one)
         floors[i] = np.abs(kept - _sorted_subset(truth, orders[0], other)).mean()
         values[i] = np.abs(kept - _sorted_subset(replicas[which], orders[1 + which], other)).mean()
+    return floored_from_halves(values, floors, half)
+
+
+def _sorted_subset(table: NDArray[np.float64], order: NDArray[np.intp], rows: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the chosen rows, every column sorted, as (columns, rows): the full sort is done once, not per split."""
+    return np.stack([column[ranked[rows[ranked]]] for column, ranked in zip(table.T, order.T, strict=True)])
+
+
+def floored_from_halves(values: NDArray[np.float64], floors: NDArray[np.float64], events: int) -> FlooredDistance:
+    """Put distances between random halves together.
+
+    Args:
+        values: Distances of a half of the generated events to the other half of the truth, shape ``(repeats,)``.
+        floors: Distances between the halves of the truth, same shape.
+        events: Events in a half.
+    """
     value, floor = float(values.mean()), float(floors.mean())
     # Random halves are nearly independent draws of the floor (their signs are), but all share the one generated sample:
     # their spread is also how far the average may be off.
-    spread, shared = values.std(ddof=1), np.sqrt(1.0 + 1.0 / repeats)
-    floor_error = float(floors.std(ddof=1) / np.sqrt(repeats))
+    spread, shared = values.std(ddof=1), np.sqrt(1.0 + 1.0 / len(values))
+    floor_error = float(floors.std(ddof=1) / np.sqrt(len(values)))
     return FlooredDistance(
         value=value,
         error=float(spread * shared),
@@ -177,11 +193,6 @@ def _from_halves(
         excess=value - floor,
         excess_error=float(np.hypot(spread * shared, floor_error)),
         ratio=value / floor if floor > 0.0 else float("nan"),
-        events=half,
-        pairs=repeats,
+        events=events,
+        pairs=len(values),
     )
-
-
-def _sorted_subset(table: NDArray[np.float64], order: NDArray[np.intp], rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the chosen rows, every column sorted, as (columns, rows): the full sort is done once, not per split."""
-    return np.stack([column[ranked[rows[ranked]]] for column, ranked in zip(table.T, order.T, strict=True)])

@@ -36,6 +36,7 @@ __all__ = [
     "V_CELLS",
     "WIDTH",
     "Layer",
+    "along_beam",
     "cell_positions",
     "sensor_at",
     "v_position",
@@ -157,14 +158,22 @@ def cell_positions(
         u: Cells along u, same shape.
         v: Cells along v, same shape.
     """
-    layer = SENSOR_LAYER[sensor] - 1
-    outer, inner, split, length, middle, distance = (
-        np.array([getattr(one, name) for one in LAYERS])[layer]
-        for name in ("outer_pitch", "inner_pitch", "split", "length", "middle", "distance")
-    )
-    centre = v + 0.5
-    from_end = np.where(v < _OUTER_CELLS, centre * outer, split + (centre - _OUTER_CELLS) * inner)
-    off_middle = 0.5 * _GAP + length - from_end
+    distance = np.array([one.distance for one in LAYERS])[SENSOR_LAYER[sensor] - 1]
     tangential = SHIFT - 0.5 * WIDTH + (u + 0.5) * PITCH_U
-    phi = SENSOR_PHI[sensor] + np.arctan2(tangential, distance)
-    return wrap_phi(phi), middle + np.where(SENSOR_NUMBER[sensor] == 1, off_middle, -off_middle)
+    return wrap_phi(SENSOR_PHI[sensor] + np.arctan2(tangential, distance)), along_beam(sensor, v + 0.5)
+
+
+def along_beam(sensor: NDArray[np.integer[Any]], v: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Return positions along the beam in mm.
+
+    Args:
+        sensor: Sensors from 0 to 39, any shape.
+        v: Positions along v counted in cells, same shape; the middle of the first cell is 0.5.
+    """
+    outer, inner, split, length, middle = (
+        np.array([getattr(one, name) for one in LAYERS])[SENSOR_LAYER[sensor] - 1]
+        for name in ("outer_pitch", "inner_pitch", "split", "length", "middle")
+    )
+    from_end = np.where(v < _OUTER_CELLS, v * outer, split + (v - _OUTER_CELLS) * inner)
+    off_middle = 0.5 * _GAP + length - from_end
+    return np.asarray(middle + np.where(SENSOR_NUMBER[sensor] == 1, off_middle, -off_middle), dtype=np.float64)

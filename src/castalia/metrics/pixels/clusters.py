@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ class Clusters:
         size_u: Number of cells from the first to the last along u.
         size_v: Number of cells from the first to the last along v.
         charge: Sum in ADU.
+        u: Mean position along u weighted by charge, counted in cells; the middle of the first cell is 0.5.
+        v: The same along v.
     """
 
     event: NDArray[np.int64]
@@ -33,6 +36,8 @@ class Clusters:
     size_u: NDArray[np.int64]
     size_v: NDArray[np.int64]
     charge: NDArray[np.int64]
+    u: NDArray[np.float64]
+    v: NDArray[np.float64]
 
 
 def find_clusters(hits: PixelHits) -> Clusters:
@@ -45,17 +50,24 @@ def find_clusters(hits: PixelHits) -> Clusters:
     number, label = touching(sensor, hits.u, hits.v, (U_CELLS, V_CELLS))
     place = np.zeros(number, dtype=np.int64)
     place[label] = np.arange(len(label))
+    charge = np.bincount(label, hits.charge, minlength=number)
+    u, v = (
+        np.bincount(label, hits.charge * (cell + 0.5), minlength=number) / np.maximum(charge, 1.0)
+        for cell in (hits.u, hits.v)
+    )
     return Clusters(
         event=hits.event[place].astype(np.int64),
         sensor=hits.sensor[place].astype(np.int64),
         size=np.bincount(label, minlength=number),
         size_u=_extent(hits.u, label, number),
         size_v=_extent(hits.v, label, number),
-        charge=np.bincount(label, hits.charge, minlength=number).astype(np.int64),
+        charge=charge.astype(np.int64),
+        u=u,
+        v=v,
     )
 
 
-def _extent(cell: NDArray[np.unsignedinteger], label: NDArray[np.int32], number: int) -> NDArray[np.int64]:
+def _extent(cell: NDArray[np.unsignedinteger[Any]], label: NDArray[np.int32], number: int) -> NDArray[np.int64]:
     low, high = np.full(number, V_CELLS), np.zeros(number, dtype=np.int64)
     np.minimum.at(low, label, cell)
     np.maximum.at(high, label, cell)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,9 +12,21 @@ from castalia.detectors.pxd.digitiser import PixelHits
 from castalia.detectors.pxd.geometry import LAYERS, SENSOR_LAYER, cell_positions
 from castalia.errors import DataError
 
-__all__ = ["Measured", "matched_hit_excess", "variance_ratio"]
+__all__ = [
+    "PHI_BINS",
+    "Z_BINS",
+    "Z_REACH",
+    "Measured",
+    "direction_maps",
+    "map_excess",
+    "matched_hit_excess",
+    "variance_ratio",
+]
 
-_PHI_BINS, _Z_BINS, _Z_REACH = 96, 48, 60.0
+PHI_BINS, Z_BINS = 96, 48
+"""Intervals of azimuth from −pi to pi, and of the direction from the interaction point along the beam."""
+Z_REACH = 60.0
+"""Where the direction ends: at this distance in mm along the beam, on either side, at the radius of layer 1."""
 
 
 @dataclass(frozen=True)
@@ -64,29 +77,45 @@ def matched_hit_excess(hits: PixelHits) -> Measured:
     Raises:
         DataError: If there are fewer than three events, or none matches by chance.
     """
-    if hits.events < 3:
-        raise DataError(f"{hits.events} events give no error of an excess; use at least three.")
-    maps = _maps(hits)
-    same = np.einsum("ij,ij->i", maps[0], maps[1])
-    other = np.roll(maps[1], 1, axis=0)
-    scale = maps[1].sum(axis=1) / np.maximum(other.sum(axis=1), 1.0)
-    mixed = scale * np.einsum("ij,ij->i", maps[0], other)
+    return map_excess(direction_maps(hits))
+
+
+def map_excess(maps: NDArray[np.integer[Any]]) -> Measured:
+    """Return the same excess of events that are already counted by direction.
+
+    Args:
+        maps: As of ``direction_maps``, shape ``(events, 2, intervals)``.
+
+    Raises:
+        DataError: As ``matched_hit_excess``.
+    """
+    events = len(maps)
+    if events < 3:
+        raise DataError(f"{events} events give no error of an excess; use at least three.")
+    first, second = maps[:, 0].astype(np.float64), maps[:, 1].astype(np.float64)
+    same = np.einsum("ij,ij->i", first, second)
+    other = np.roll(second, 1, axis=0)
+    scale = second.sum(axis=1) / np.maximum(other.sum(axis=1), 1.0)
+    mixed = scale * np.einsum("ij,ij->i", first, other)
     if not mixed.mean() > 0.0:
         raise DataError("No hit matches by chance; use more events or denser ones.")
     ratio = same.mean() / mixed.mean()
     spread = (same - ratio * mixed).std(ddof=1) / mixed.mean()
-    return Measured(float(ratio - 1.0), float(spread / np.sqrt(hits.events)))
+    return Measured(float(ratio - 1.0), float(spread / np.sqrt(events)))
 
 
-def _maps(hits: PixelHits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Count hits by event and direction, for either layer, shapes ``(events, intervals)``."""
+def direction_maps(hits: PixelHits) -> NDArray[np.uint16]:
+    """Count hits by event, layer and direction: the interval of azimuth, and within it that along the beam.
+
+    Returns:
+        Shape ``(events, 2, PHI_BINS * Z_BINS)``.
+    """
     phi, z = cell_positions(hits.sensor, hits.u, hits.v)
-    layer = SENSOR_LAYER[hits.sensor]
+    layer = SENSOR_LAYER[hits.sensor] - 1
     # The place along the beam where a straight line from the origin meets the first layer.
-    projected = z * np.where(layer == 1, 1.0, LAYERS[0].distance / LAYERS[1].distance)
-    column = np.clip(((projected + _Z_REACH) * (0.5 * _Z_BINS / _Z_REACH)).astype(np.int64), 0, _Z_BINS - 1)
-    row = np.clip(((phi + np.pi) * (0.5 * _PHI_BINS / np.pi)).astype(np.int64), 0, _PHI_BINS - 1)
-    place = (hits.event.astype(np.int64) * _PHI_BINS + row) * _Z_BINS + column
-    size = hits.events * _PHI_BINS * _Z_BINS
-    counted = [np.bincount(place[layer == one], minlength=size).astype(np.float64) for one in (1, 2)]
-    return counted[0].reshape(hits.events, -1), counted[1].reshape(hits.events, -1)
+    projected = z * np.where(layer == 0, 1.0, LAYERS[0].distance / LAYERS[1].distance)
+    column = np.clip(((projected + Z_REACH) * (0.5 * Z_BINS / Z_REACH)).astype(np.int64), 0, Z_BINS - 1)
+    row = np.clip(((phi + np.pi) * (0.5 * PHI_BINS / np.pi)).astype(np.int64), 0, PHI_BINS - 1)
+    place = ((hits.event.astype(np.int64) * 2 + layer) * PHI_BINS + row) * Z_BINS + column
+    counted = np.bincount(place, minlength=hits.events * 2 * PHI_BINS * Z_BINS)
+    return counted.reshape(hits.events, 2, PHI_BINS * Z_BINS).astype(np.uint16)

@@ -1,0 +1,76 @@
+"""castalia pixels evaluate, from files to a report, by a model that learns in a second."""
+
+import json
+
+import numpy as np
+import pytest
+from castalia_console import here
+from pixel_toys import events, write
+
+from castalia.apps.pixels.page import page_of
+from castalia.reports.document import Report
+
+
+@pytest.fixture(scope="module")
+def report(desk, tmp_path_factory):
+    path = tmp_path_factory.mktemp("judged") / "report"
+    summary = here("pixels", "evaluate", desk / "run", desk / "fresh.parquet", "-o", path, "--json").good().json
+    return path, summary
+
+
+def test_a_report_has_numbers_with_errors_and_figures(report):
+    path, summary = report
+    metrics = json.loads((path / "metrics.json").read_text())
+    assert summary["test_events"] == metrics["test_events"] == 150
+    assert metrics["goals"]["occupancy_bias"]["value"] == summary["occupancy_bias"]["value"]
+    # The toy has as many hits as its training, whose rates have 200 events of 45 hits: half a per cent, and 150 more.
+    bias = metrics["occupancy"]["bias"]
+    assert abs(bias["value"]) < 5.0 * np.hypot(bias["error"], 0.01)
+    for one in (metrics["wasserstein"]["charge"], metrics["correlations"]["given"]["difference"]):
+        assert one["value"] > 0.0
+        assert {"error", "floor", "excess", "excess_error"} <= one.keys()
+    assert {"truth", "sampled", "difference", "shuffled"} <= metrics["shuffled_auc"].keys()
+    names = {one.stem for one in (path / "figures").glob("*.png")}
+    assert names == {"images", "occupancy", "directions", "profiles", "spectra", "correlations_all",
+                     "correlations_given", "impact", "counts_luminosity"}  # fmt: skip
+    page = (path / "report.html").read_text()
+    assert "truth against truth" in page
+    assert "sensors shuffled" in page
+    assert str(page_of.__annotations__["return"]) in {"Report", str(Report)}
+
+
+def test_sampled_events_of_a_file_are_judged_like_drawn_ones(desk, report, tmp_path):
+    fresh = desk / "fresh.parquet"
+    here("pixels", "sample", desk / "run", fresh, "-o", tmp_path / "sampled.parquet").good()
+    words = ("pixels", "evaluate", desk / "run", fresh, "--sampled", tmp_path / "sampled.parquet")
+    here(*words, "-o", tmp_path / "report").good()
+    mine = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    drawn = json.loads((report[0] / "metrics.json").read_text())
+    bias = [one["occupancy"]["bias"] for one in (mine, drawn)]
+    assert mine["occupancy"]["bias"]["value"] != drawn["occupancy"]["bias"]["value"]
+    assert abs(bias[0]["value"] - bias[1]["value"]) < 5.0 * np.hypot(bias[0]["error"], bias[1]["error"])
+    # Truth given as its own sample has no difference at all: the negative control of the comparison.
+    here(*words[:4], "--sampled", fresh, "-o", tmp_path / "own").good()
+    own = json.loads((tmp_path / "own" / "metrics.json").read_text())
+    assert own["occupancy"]["bias"]["value"] == 0.0
+
+
+def test_events_of_the_training_are_left_out(desk, tmp_path):
+    words = ("pixels", "evaluate", desk / "run", desk / "training.parquet", "-o", tmp_path / "report")
+    here(*words).fails(4, "at least 60 are needed")
+
+
+def test_a_sample_of_other_events_is_refused(desk, tmp_path):
+    other = write(tmp_path / "other.parquet", events(150, seed=5))
+    words = ("pixels", "evaluate", desk / "run", desk / "fresh.parquet", "-o", tmp_path / "report", "--sampled")
+    here(*words, other).fails(4, "make it from the same files")
+    here(*words, write(tmp_path / "short.parquet", events(20, seed=2))).fails(4, "make it from the same files")
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_dry_run_writes_nothing(desk, tmp_path):
+    words = ("pixels", "evaluate", desk / "run", desk / "fresh.parquet", "-o", tmp_path / "report", "--dry-run")
+    found = here(*words, "--json").good().json
+    assert found["test_events"] == 150
+    assert 0.0 < found["estimated_seconds"] < 600.0
+    assert not (tmp_path / "report").exists()
