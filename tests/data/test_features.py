@@ -297,3 +297,12 @@ def test_errors_name_the_sections_of_the_users_file():
             {"y": TargetVariable(column="y")},
             sections=("[parameters]", "[observables]"),
         )
+
+
+def test_a_target_without_a_section_may_be_empty(diphoton):
+    features = Features(PLAIN, None, {"x": ConditionVariable(column="mu")}, {}, sections=("[condition]", None))
+    found = features.arrays(diphoton)
+    assert found.target is None
+    assert found.reference.shape == (len(diphoton), 0)
+    np.testing.assert_array_equal(found.condition[:, 0], diphoton["mu"])
+    assert features.columns == ("run", "luminosityBlock", "event", "mu")

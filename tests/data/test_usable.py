@@ -66,3 +66,25 @@ def test_damage_inside_is_found_before_the_work_begins(tmp_path, look, save, dip
 def test_none_left_is_an_error(tmp_path, look):
     with pytest.raises(DataError, match=r"none of the 2 files can be used; the first: .*a\.root: cannot be read"):
         look(tmp_path / "a.root", tmp_path / "b.root", skip_bad=True)
+
+
+def test_columns_can_be_found_by_what_a_file_holds(tmp_path, save, diphoton, features_of, caplog):
+    features = features_of()
+    with_extra, without = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    save(with_extra, diphoton)
+    save(without, diphoton.without(["mu"]))
+    wanted = tuple(name for name in features.columns if name != "mu")
+
+    def found(stored, where):
+        if "mu" not in stored:
+            raise DataError(f"{where}: has no mu; write it.")
+        return ("mu",)
+
+    for skip_bad in (False, True):
+        one = usable_files([with_extra], features, wanted, tree=None, skip_bad=skip_bad, found=found)
+        assert "mu" in one.files[with_extra].columns
+    assert "mu" not in usable_files([with_extra], features, wanted, tree=None).files[with_extra].columns
+    with pytest.raises(DataError, match=r"b\.parquet: has no mu"):
+        usable_files([with_extra, without], features, wanted, tree=None, found=found)
+    some = usable_files([with_extra, without], features, wanted, tree=None, skip_bad=True, found=found)
+    assert some.paths == (with_extra,)

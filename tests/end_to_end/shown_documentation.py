@@ -4,7 +4,7 @@ import inspect as python_inspect
 import re
 from pathlib import Path
 
-from castalia.cli import demo_classify, demo_scan, demo_simulate, demo_unfold
+from castalia.cli import demo_classify, demo_pixels, demo_scan, demo_simulate, demo_unfold
 from castalia.cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +39,10 @@ CONFIGS = {
     "demo classify pretraining": demo_classify.PRETRAINING.format(
         data=demo_classify.UNLABELLED, epochs=2, batch_size=128, seed=1
     ),
+    **{
+        f"demo pixels {name}": demo_pixels.CONFIG.format(events=100, model=model, epochs=2, seed=1)
+        for name, model, _ in demo_pixels.ARMS
+    },
     "demo unfold": demo_unfold.CONFIG.format(epochs=2, seed=1),
 }
 

@@ -21,12 +21,13 @@ from castalia.processes.hard import COLLIDER_PROCESSES
 from castalia.rng import Stream
 
 ROOT = Path(__file__).parents[2]
-TOLD_ELSEWHERE = ("scan", "unfold", "classify", "data")
+TOLD_ELSEWHERE = ("scan", "unfold", "classify", "pixels", "data")
 COMMANDS = [line for line in SHOWN if not any(is_of(application, line) for application in TOLD_ELSEWHERE)]
-# In test_documentation_scan.py, test_documentation_unfold.py and test_documentation_classify.py; those of data in
-# test_fetch.py.
+# In test_documentation_scan.py, test_documentation_unfold.py, test_documentation_classify.py and
+# test_documentation_pixels.py; those of data in test_fetch.py.
 OF_OTHERS = ("[parameters", "[truth", "[observables", "[objects.")
 OTHERS = {name for name, text in CONFIGS.items() if any(section in text for section in OF_OTHERS)}
+OTHERS |= {name for name in CONFIGS if name.removeprefix("demo ").startswith("pixels")}
 WHOLE = {name: text for name, text in CONFIGS.items() if "[data]" in text and "[target]" in text}
 
 
@@ -58,6 +59,7 @@ def test_the_documentation_was_found():
         "simulate train", "simulate sample", "simulate evaluate", "scan train", "scan fit", "scan coverage",
         "unfold train", "unfold sample", "unfold evaluate", "unfold compare", "unfold measure",
         "classify pretrain", "classify train", "classify predict", "classify evaluate", "classify compare",
+        "pixels train", "pixels sample",
     }  # fmt: skip
     assert all(HELP.values()), "each command's help has an example"
     assert len(SHOWN) >= 12

@@ -8,7 +8,7 @@ from castalia.data.feature_arrays import FeatureArrays, ObjectArrays
 from castalia.data.layout import Layout, Variable
 from castalia.metrics.support import ConditionRanges, outside
 from castalia.rng import Stream
-from castalia.runs.ranges import summary_names, summary_of_events
+from castalia.runs.ranges import described, summary_names, summary_of_events
 
 LAYOUT = Layout((Variable("met"),), (Variable("x"),), {"jet": (Variable("pt"), Variable("eta"))})
 
@@ -57,3 +57,10 @@ def test_each_kind_of_excess_is_found():
     )
     assert outside(summary_of_events(far, box.low), box)[:2].all()
     assert outside(summary_of_events(many, box.low), box).all()
+
+
+def test_what_is_outside_is_said_with_its_unit():
+    layout = Layout((Variable("et", "GeV"), Variable("mu")), ())
+    box = ConditionRanges(np.array([20.0, 0.0]), np.array([200.0, 80.0]))
+    assert described(np.array([350.0, 40.0]), box, layout) == "et = 350 GeV (trained on 20 to 200 GeV)"
+    assert described(np.array([30.0, 81.5]), box, layout) == "mu = 81.5 (trained on 0 to 80)"

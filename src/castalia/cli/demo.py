@@ -22,7 +22,9 @@ def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for everything the demo makes.")
     ],
-    application: Annotated[str, typer.Argument(help="What to show: simulate, scan, unfold or classify.")] = "simulate",
+    application: Annotated[
+        str, typer.Argument(help="What to show: simulate, scan, unfold, classify or pixels.")
+    ] = "simulate",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer events: about two minutes instead of eight.")] = False,
     process: Annotated[
         str | None,
@@ -45,12 +47,18 @@ def demo(
     Example: castalia demo --quick -o demo
     """
     from castalia.cli.demo_classify import demo_classify
+    from castalia.cli.demo_pixels import demo_pixels
     from castalia.cli.demo_scan import demo_scan
     from castalia.cli.demo_simulate import demo_simulate
     from castalia.cli.demo_steps import demo_folder
     from castalia.cli.demo_unfold import demo_unfold
 
-    others: dict[str, Demo] = {"scan": demo_scan, "unfold": demo_unfold, "classify": partial(demo_classify, real=real)}
+    others: dict[str, Demo] = {
+        "scan": demo_scan,
+        "unfold": demo_unfold,
+        "classify": partial(demo_classify, real=real),
+        "pixels": demo_pixels,
+    }
     if application != "simulate" and application not in others:
         raise ConfigError(f"There is no demo of {application!r}; known: simulate, {', '.join(others)}.")
     if application in others and process is not None:

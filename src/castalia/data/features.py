@@ -43,8 +43,7 @@ class Features:
         condition: What is given, by name.
         target: What is modelled, by name.
         efficiency: Which events were reconstructed, or ``None`` where all are taken as such.
-        sections: What the user's file calls the sections of ``condition`` and ``target``, to name in errors; ``None``
-            for a target that is empty because nothing is modelled that has one value an event.
+        sections: The user's names of the sections of both, for errors; ``None`` for a target that may well be empty.
         lists: Lists of objects in the condition, however long: features by name, by the list's name.
         typed: Objects of several types in one list of the condition; the target may then be empty.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -127,7 +127,14 @@ def load_config(parse: Callable[[str, Path, Path, int | None], C], path: Path, s
 
 
 def parse_toml(
-    kind: type[C], text: str, path: Path, *, documentation: str, seed: int | None = None, preset: str = "compact"
+    kind: type[C],
+    text: str,
+    path: Path,
+    *,
+    documentation: str,
+    seed: int | None = None,
+    preset: str = "compact",
+    otherwise: Mapping[str, Any] = TRAINING_OTHERWISE,
 ) -> C:
     """Build a configuration from TOML text; what ``[training]`` leaves out is as the preset needs it.
 
@@ -138,6 +145,7 @@ def parse_toml(
         documentation: Page that explains the keys, to name in errors.
         seed: Takes the place of the file's training seed where given.
         preset: Preset of a file that names none.
+        otherwise: How a preset is trained for which nothing is known.
 
     Raises:
         ConfigError: If the text is no TOML, or has an unknown key or a wrong value.
@@ -148,7 +156,7 @@ def parse_toml(
         raw["model"] = model = {"preset": preset, **model}
     if isinstance(training, dict):
         chosen = str(model.get("preset", "")) if isinstance(model, dict) else ""
-        raw["training"] = {**TRAINING_OF_PRESET.get(chosen, TRAINING_OTHERWISE), **training}
+        raw["training"] = {**TRAINING_OF_PRESET.get(chosen, otherwise), **training}
         if seed is not None:
             raw["training"]["seed"] = seed
     try:

@@ -18,7 +18,7 @@ from castalia.errors import ConfigError
 from castalia.estimators.condition_encoding import require_condition
 from castalia.estimators.pixels.hits import SensorArray
 from castalia.estimators.registry import estimator_class
-from castalia.runs.configuration import ModelConfig, absolute_files, parse_toml
+from castalia.runs.configuration import TRAINING_OTHERWISE, ModelConfig, absolute_files, parse_toml
 from castalia.training.config import TrainingConfig
 
 __all__ = ["ARRAY", "FLAG", "POSITIONS", "PRESET", "PixelsConfig", "parse_config"]
@@ -37,6 +37,9 @@ POSITIONS: Final = tuple(
     for layer, phi, number in zip(SENSOR_LAYER, SENSOR_PHI, SENSOR_NUMBER, strict=True)
 )
 """Of every sensor: whether it is of layer 1, of layer 2, cosine and sine of its azimuth, and 1 forward, -1 backward."""
+
+# Of 70,000 hits each, few events fit into a step, and a few hundred make few steps.
+_TRAINING: Final = {**TRAINING_OTHERWISE, "epochs": 20, "batch_size": 8, "learning_rate": 1e-3, "ema": 0.99}
 
 # Columns that `sample` writes itself.
 _WRITTEN: Final = frozenset({FLAG, *(spec.name for spec in (*HIT_COLUMNS, *BASF2_COLUMNS))})
@@ -118,5 +121,8 @@ def parse_config(text: str, path: Path, folder: Path, seed: int | None = None) -
     Raises:
         ConfigError: If the text is no TOML, or has an unknown key or a wrong value.
     """
-    config = parse_toml(PixelsConfig, text, path, documentation="docs/pixels.md", seed=seed, preset=PRESET)
+    documentation = "docs/pixels.md"
+    config = parse_toml(
+        PixelsConfig, text, path, documentation=documentation, seed=seed, preset=PRESET, otherwise=_TRAINING
+    )
     return config.model_copy(update={"data": absolute_files(config.data, folder)})
