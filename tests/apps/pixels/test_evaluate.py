@@ -1,14 +1,19 @@
 """castalia pixels evaluate, from files to a report, by a model that learns in a second."""
 
 import json
+from unittest import mock
 
 import numpy as np
 import pytest
 from castalia_console import here
 from pixel_toys import events, write
 
-from castalia.apps.pixels.page import page_of
-from castalia.reports.document import Report
+
+@pytest.fixture
+def no_figures():
+    """Leave out the drawing, most of the time, where only the numbers are looked at."""
+    with mock.patch("castalia.apps.pixels.evaluate.draw_figures", return_value={}):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +28,8 @@ def test_a_report_has_numbers_with_errors_and_figures(report):
     metrics = json.loads((path / "metrics.json").read_text())
     assert summary["test_events"] == metrics["test_events"] == 150
     assert metrics["goals"]["occupancy_bias"]["value"] == summary["occupancy_bias"]["value"]
-    # The toy has as many hits as its training, whose rates have 200 events of 45 hits: half a per cent, and 150 more.
-    bias = metrics["occupancy"]["bias"]
-    assert abs(bias["value"]) < 5.0 * np.hypot(bias["error"], 0.01)
+    low, high = (abs(metrics["occupancy"]["bias"]["value"]) + side for side in (-1e-9, 1e-9))
+    assert low < summary["occupancy_bias"]["value"] / 100.0 < high
     for one in (metrics["wasserstein"]["charge"], metrics["correlations"]["given"]["difference"]):
         assert one["value"] > 0.0
         assert {"error", "floor", "excess", "excess_error"} <= one.keys()
@@ -36,10 +40,9 @@ def test_a_report_has_numbers_with_errors_and_figures(report):
     page = (path / "report.html").read_text()
     assert "truth against truth" in page
     assert "sensors shuffled" in page
-    assert str(page_of.__annotations__["return"]) in {"Report", str(Report)}
 
 
-def test_sampled_events_of_a_file_are_judged_like_drawn_ones(desk, report, tmp_path):
+def test_sampled_events_of_a_file_are_judged_like_drawn_ones(desk, report, tmp_path, no_figures):
     fresh = desk / "fresh.parquet"
     here("pixels", "sample", desk / "run", fresh, "-o", tmp_path / "sampled.parquet").good()
     words = ("pixels", "evaluate", desk / "run", fresh, "--sampled", tmp_path / "sampled.parquet")
@@ -57,14 +60,15 @@ def test_sampled_events_of_a_file_are_judged_like_drawn_ones(desk, report, tmp_p
 
 def test_events_of_the_training_are_left_out(desk, tmp_path):
     words = ("pixels", "evaluate", desk / "run", desk / "training.parquet", "-o", tmp_path / "report")
-    here(*words).fails(4, "at least 60 are needed")
+    assert "at least 60 are needed" in here(*words).refused(3)
 
 
 def test_a_sample_of_other_events_is_refused(desk, tmp_path):
     other = write(tmp_path / "other.parquet", events(150, seed=5))
     words = ("pixels", "evaluate", desk / "run", desk / "fresh.parquet", "-o", tmp_path / "report", "--sampled")
-    here(*words, other).fails(4, "make it from the same files")
-    here(*words, write(tmp_path / "short.parquet", events(20, seed=2))).fails(4, "make it from the same files")
+    short = write(tmp_path / "short.parquet", events(20, seed=2))
+    for file in (other, short):
+        assert "make it from the same files" in here(*words, file).refused(3)
     assert not (tmp_path / "report").exists()
 
 

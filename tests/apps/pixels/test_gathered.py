@@ -1,5 +1,7 @@
 """What is gathered of events does not depend on where they come from, and pieces are never of one event."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from pixel_toys import hits
@@ -16,7 +18,7 @@ def test_pieces_cover_all_events_and_none_has_one(events):
     found = bounds(events)
     assert found[0][0] == 0
     assert found[-1][1] == events
-    assert all(one[1] == other[0] for one, other in zip(found[:-1], found[1:], strict=True))
+    assert all(one[1] == other[0] for one, other in pairwise(found))
     assert min(last - first for first, last in found) >= 2
     assert max(last - first for first, last in found) < 2 * AT_ONCE
 

@@ -11,7 +11,7 @@ from castalia.detectors.pxd.digitiser import PixelHits
 from castalia.metrics.pixels.shuffled import shuffle_hits
 from castalia.rng import Stream
 
-EVENTS, HITS, COMMON = 120, 8000, 0.15
+EVENTS, HITS, COMMON = 100, 5000, 0.15
 
 
 def sampled(seed):
@@ -69,10 +69,11 @@ def test_shuffled_sensors_are_seen_as_such_alone(truth):
     given = judged.relations["given"]
     assert {"correlations all", "correlations given", "physics"} <= seen(judged)
     assert not {"charge", "size", "sensors"} & seen(judged)
-    # The mean correlation of the common mode: rates vary by 0.15, and 150 hits a sensor by 0.08.
+    # The mean correlation of the common mode: rates vary by 0.15, and 94 hits a sensor by 0.10.
     assert given.mean.truth.value > 0.5
+    assert given.mean.difference.value < -5.0 * given.mean.difference.error
+    assert judged.auc.truth.value > 0.5 + 5.0 * judged.auc.truth.error
     for one in (given.mean, judged.auc):
-        assert one.difference.value < -5.0 * one.difference.error
         assert abs(one.made.value - one.control.value) < 5.0 * np.hypot(one.made.error, one.control.error)
 
 

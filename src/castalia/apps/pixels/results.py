@@ -54,12 +54,14 @@ def goals_of(judged: Judgement) -> tuple[Goal, ...]:
     """Return the goals; they are the aims of the models of this house, and refuse no model."""
     total, sensors = judged.occupancies.total, judged.occupancies.sizes["sensors"]
     charge = judged.spectra["charge"]
+    most = {name: 100.0 * GOALS[name] for name in ("occupancy", "sensors")}
+    bias = (100.0 * abs(total.value), 100.0 * total.error, None, most["occupancy"], "%")
+    each = (100.0 * sensors.value, 100.0 * sensors.error, 100.0 * sensors.floor, most["sensors"], "%")
     return (
-        Goal("occupancy_bias", "Bias of the occupancy", 100.0 * abs(total.value), 100.0 * total.error, None,
-             100.0 * GOALS["occupancy"], "%"),
-        Goal("sensor_bias", "Mean bias of a sensor", 100.0 * sensors.value, 100.0 * sensors.error, 100.0 * sensors.floor,
-             100.0 * GOALS["sensors"], "%"),
-        Goal("charge_distance", "Distance of the charges", charge.value, charge.error, charge.floor, GOALS["charge"], "ADU"),
+        Goal("occupancy_bias", "Bias of the occupancy", *bias),
+        Goal("sensor_bias", "Mean bias of a sensor", *each),
+        Goal("charge_distance", "Distance of the charges", charge.value, charge.error, charge.floor, GOALS["charge"],
+             "ADU"),
     )  # fmt: skip
 
 
