@@ -59,7 +59,7 @@ def test_the_documentation_was_found():
         "simulate train", "simulate sample", "simulate evaluate", "scan train", "scan fit", "scan coverage",
         "unfold train", "unfold sample", "unfold evaluate", "unfold compare", "unfold measure",
         "classify pretrain", "classify train", "classify predict", "classify evaluate", "classify compare",
-        "pixels train", "pixels sample",
+        "pixels train", "pixels sample", "pixels evaluate",
     }  # fmt: skip
     assert all(HELP.values()), "each command's help has an example"
     assert len(SHOWN) >= 12

@@ -60,7 +60,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_documentation_of_pixels_was_found() -> None:
-    assert {line.split()[1] for line in COMMANDS} >= {"train", "sample", "pixels"}
+    assert {line.split()[1] for line in COMMANDS} == {"train", "sample", "evaluate", "pixels"}
     assert {"pixels.toml", *(f"demo pixels {name}" for name, *_ in demo_pixels.ARMS)} <= set(SHOWN_CONFIGS)
     assert all(f'preset = "{PRESET}"' in SHOWN_CONFIGS[name] for name in ("pixels.toml", "demo pixels run"))
     # The demo's file is the example's, but for comments, model and sizes.
@@ -76,6 +76,7 @@ def test_the_documentation_of_pixels_was_found() -> None:
 def test_a_shown_command_of_pixels_runs(line: str, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(desk)
     monkeypatch.setattr("castalia.production.pxd.generate_pxd", made)
+    monkeypatch.setattr("castalia.apps.pixels.evaluate.draw_figures", lambda *_: {})  # tests/apps/pixels draws them
     monkeypatch.setattr(demo_pixels, "ARMS", [(name, MODEL, what) for name, _, what in demo_pixels.ARMS])
     words = shlex.split(line.replace("--workers 2", "--workers 1"))
     if words[0] == "demo":

@@ -1,4 +1,4 @@
-"""``castalia demo pixels``: background events by our own simulation, two models of them, sampled events."""
+"""``castalia demo pixels``: background events by our own simulation, two models of them, sampled events, reports."""
 
 from __future__ import annotations
 
@@ -43,24 +43,25 @@ class _Size:
     expected: tuple[float, ...]  # seconds of each step on two cores
 
 
-FULL = _Size(events=500, fresh=200, epochs=10, expected=(25, 10, 90, 40))
-QUICK = _Size(events=160, fresh=60, epochs=8, expected=(8, 5, 30, 15))
+FULL = _Size(events=500, fresh=200, epochs=10, expected=(25, 10, 90, 40, 100))
+QUICK = _Size(events=160, fresh=80, epochs=8, expected=(8, 5, 30, 15, 40))
 
 ARMS: Final = (
     ("baseline", 'preset = "negative_binomial_clusters"', "Count hits and keep clusters: the baseline"),
     ("run", 'preset = "yoneda"', "Learn sensors as sets of hits, and their relations"),
 )
-"""Folder, section ``[model]`` and what it is of each run; the last is sampled."""
+"""Folder, section ``[model]`` and what it is of each run; the last is sampled, all are judged."""
 
 
 def demo_pixels(
     folder: Path, quick: bool, seed: int, workers: int, overwrite: bool
 ) -> tuple[dict[str, Any], CastaliaError | None]:
-    """Generate background events, learn them in two ways, and sample the second.
+    """Generate background events, learn them in two ways, sample the second, and judge both on fresh events.
 
     Returns:
-        Summary of the sampling, and no error.
+        Summary of the evaluation of the second, and no error.
     """
+    from castalia.apps.pixels.evaluate import EvaluateRequest, evaluate
     from castalia.apps.pixels.sample import SampleRequest, sample
     from castalia.apps.pixels.train import TrainRequest, train
     from castalia.production.pxd import PxdRequest, generate_pxd
@@ -85,6 +86,15 @@ def demo_pixels(
     run, output = folder / ARMS[-1][0], folder / "sampled.root"
     with steps.step("Sample an event for each fresh one, in basf2's terms", "sampling") as progress:
         request = SampleRequest(run, (fresh,), output, seed=seed, workers=workers, overwrite=overwrite)
-        summary = sample(request, progress)
-    say(f"The sampled events are {output}. The same steps by hand are in docs/pixels.md.")
-    return {**summary, "seconds": round(time.monotonic() - started, 1)}, None
+        sample(request, progress)
+
+    with steps.step("Judge both models on the fresh events", "evaluating") as progress:
+        for name, *_ in ARMS:
+            sampled = output if name == ARMS[-1][0] else None
+            judging = EvaluateRequest(
+                folder / name, (fresh,), folder / f"report_{name}", sampled, seed=seed, overwrite=overwrite
+            )
+            summary = evaluate(judging, progress)
+    say(f"The sampled events are {output}; open {summary['report']} in a browser, beside it that of the baseline.")
+    say("The same steps by hand are in docs/pixels.md.")
+    return {**summary, "sampled": str(output), "seconds": round(time.monotonic() - started, 1)}, None
