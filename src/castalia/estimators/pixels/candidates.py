@@ -52,13 +52,11 @@ def proposed(library: ClusterLibrary, pixels: NDArray[np.float64], rng: np.rando
     return Candidates(entry, sensor)
 
 
-def in_order_of_score(
-    candidates: Candidates, score: NDArray[np.floating], rng: np.random.Generator
-) -> Candidates:
+def in_order_of_score(candidates: Candidates, score: NDArray[np.floating], rng: np.random.Generator) -> Candidates:
     """Order the candidates of each sensor by their scores with Gumbel noise, best first.
 
-    The first k in this order are k draws without replacement, each with a probability proportional to the exponential of
-    the score among those that are left. The noise is drawn as exponential waiting times, which have the same order.
+    The first k in this order are k draws without replacement, each with a probability proportional to the exponential
+    of the score among those that are left. The noise is drawn as exponential waiting times, which have the same order.
 
     Args:
         candidates: The candidates.
@@ -75,7 +73,10 @@ def in_order_of_score(
 
 
 def until_reached(
-    library: ClusterLibrary, candidates: Candidates, counts: Integers, unmerged: NDArray[np.float64],
+    library: ClusterLibrary,
+    candidates: Candidates,
+    counts: Integers,
+    unmerged: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> Hits:
     """Keep the first candidates of each sensor until they hit ``counts`` pixels: the smallest set of that mass.

@@ -105,6 +105,4 @@ class NegativeBinomialClusters(Estimator, Sampler):
 
     def _event(self, counts: NDArray[np.int64], rng: np.random.Generator) -> Hits:
         unmerged = self.counts.unmerged(counts.astype(np.float64))
-        return until_reached(
-            self.library, proposed(self.library, _CANDIDATES * unmerged, rng), counts, unmerged, rng
-        )
+        return until_reached(self.library, proposed(self.library, _CANDIDATES * unmerged, rng), counts, unmerged, rng)
