@@ -36,7 +36,9 @@ def test_clusters_have_all_pixels_in_any_order(pixel_toys):
 def test_the_library_keeps_what_was_there(library):
     assert library.number.tolist() == [200] * 4
     size = library.shape[:, 4]
-    charge = [int(library.pixels[s : s + n, 2].sum()) for s, n in zip(library.start.tolist(), size.tolist(), strict=True)]
+    charge = [
+        int(library.pixels[s : s + n, 2].sum()) for s, n in zip(library.start.tolist(), size.tolist(), strict=True)
+    ]
     assert charge == library.shape[:, 5].tolist()
 
 

@@ -117,6 +117,6 @@ def test_what_cannot_be_used_is_named():
     model.update(torch.full((2, 1), torch.nan), torch.ones(2, SENSORS), torch.ones(2))
     with pytest.raises(DataError, match="not finite"):
         model.finish()
+    model.update(torch.ones(2, 3), torch.ones(2, SENSORS), torch.ones(2))
     with pytest.raises(DataError, match="1 conditions"):
-        model.update(torch.ones(2, 3), torch.ones(2, SENSORS), torch.ones(2))
         model.finish()

@@ -15,7 +15,13 @@ from castalia.training.config import TrainingConfig
 from castalia.training.fit import fit
 
 ARRAY = SensorArray(4, 40, 60, 256)
-SAMPLERS = ["negative_binomial_clusters", "negative_binomial_common_mode", "superposition", "yoneda_tiny", "set_vae_tiny"]
+SAMPLERS = [
+    "negative_binomial_clusters",
+    "negative_binomial_common_mode",
+    "superposition",
+    "yoneda_tiny",
+    "set_vae_tiny",
+]
 SMALL = {"superposition": {"events": 20, "hits": 5000}}
 CONFIG = TrainingConfig(epochs=2, batch_size=8, learning_rate=3e-3)
 
@@ -59,7 +65,10 @@ def test_swapped_sensors_are_swapped(pixel_toys, heads):
     hits, context = hits_of(pixel_toys.toy_batch(2).target), torch.randn(2, 4, 2)
     order = torch.tensor([2, 0, 3, 1])
     swapped = Hits(hits.events, hits.event, torch.argsort(order)[hits.sensor], hits.u, hits.v, hits.charge)
-    (event, sensor), (event_after, sensor_after) = posterior(heads)(hits, context), posterior(heads)(swapped, context[:, order])
+    (event, sensor), (event_after, sensor_after) = (
+        posterior(heads)(hits, context),
+        posterior(heads)(swapped, context[:, order]),
+    )
     assert torch.allclose(event.mean, event_after.mean, atol=1e-5)
     assert torch.allclose(sensor.mean[:, order], sensor_after.mean, atol=1e-5)
     # Negative control: hits swapped, but not what is known of the sensors.
@@ -91,7 +100,10 @@ def test_the_teacher_is_a_moving_average():
 
 
 def test_divergences_are_those_of_normal_distributions():
-    one, other = Normal(torch.tensor([[1.0]]), torch.tensor([[0.5]])), Normal(torch.tensor([[-0.5]]), torch.tensor([[0.1]]))
+    one, other = (
+        Normal(torch.tensor([[1.0]]), torch.tensor([[0.5]])),
+        Normal(torch.tensor([[-0.5]]), torch.tensor([[0.1]])),
+    )
     expected = torch.distributions.kl_divergence(
         *(torch.distributions.Normal(n.mean, n.log_width.exp()) for n in (one, other))
     )
@@ -172,7 +184,7 @@ def test_a_resumed_training_has_the_same_bits(pixel_toys, tmp_path):
 
 
 def test_the_common_mode_is_learned(pixel_toys):
-    """Sensors of an event that share a factor of spread 0.3 share it in what is drawn, unless there are no relations."""
+    """Sensors of an event that share a factor of spread 0.3 share it in what is drawn, but not without relations."""
     batch = pixel_toys.toy_batch(120, common=0.3, low=0.7)
     config = TrainingConfig(epochs=12, batch_size=16, learning_rate=1e-2)
     correlation = {}

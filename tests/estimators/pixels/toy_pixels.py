@@ -31,7 +31,9 @@ def event_hits(counts, rng) -> np.ndarray:
     return hits[first]
 
 
-def toy_batch(events: int, unit: str = "", names=NAMES, common: float = 0.0, low: float = 0.5, high: float = 1.0) -> Batch:
+def toy_batch(
+    events: int, unit: str = "", names=NAMES, common: float = 0.0, low: float = 0.5, high: float = 1.0
+) -> Batch:
     rng = Stream(3, "toy pixels", unit).at()
     condition = np.column_stack([rng.uniform(low, high, events)] + [np.ones(events)] * (len(names) - 1))
     condition = condition[:, : len(names)]

@@ -171,7 +171,8 @@ class YonedaVAE(Estimator, Sampler):
         """Return by how much the prior misses what the averaged encoder says."""
         event, sensor = self.teacher(hits, seen)
         of_sensor = self.prior.sensor(event.draw(rng), context)
-        return event.divergence(self.prior.event(context)) + sensor.divergence(of_sensor)
+        missed: Tensor = event.divergence(self.prior.event(context)) + sensor.divergence(of_sensor)
+        return missed
 
     def _level(self, context: Tensor, rng: np.random.Generator) -> Tensor:
         """Return the mean factor of each sensor under the prior, followed in training steps."""
