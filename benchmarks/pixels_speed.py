@@ -83,5 +83,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # nothing in it is large enough to be shared by two
     main()
