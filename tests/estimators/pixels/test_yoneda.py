@@ -127,6 +127,8 @@ def test_every_sampler_draws_what_it_should(pixel_toys, name, tmp_path):
     true = len(hits_of(batch.target)) / 24
     assert abs(len(hits) / 48 / true - 1.0) < 5.0 * np.sqrt(2.0 * (1 / 24 + 1 / 48) / true) + 0.05
     save_model(tmp_path / "model", made, made.layout)
+    # One number in double precision would have all networks loaded, and evaluated, in it.
+    assert all(values.dtype != torch.float64 for values in made.state_dict().values())
     again = load_model(tmp_path / "model").estimator.sample(batch.condition, 2, stream.at())
     assert torch.equal(again.objects[HITS].values, drawn.objects[HITS].values)
     assert not torch.equal(hits_of(made.sample(batch.condition, 2, stream.at(1))).counts(4), hits.counts(4))

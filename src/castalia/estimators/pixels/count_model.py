@@ -62,9 +62,9 @@ class CountModel(nn.Module):
         self.conditions = len(layout.condition)
         self.components = RateComponents.of([one.name for one in layout.condition])
         columns = len(self.components.names) if law == "additive" else 1 + self.conditions
-        self.register_buffer("rates", torch.zeros(array.sensors, columns, dtype=torch.float64))
-        self.register_buffer("excess", torch.ones(array.sensors, dtype=torch.float64))
-        self.register_buffer("common_variance", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("rates", torch.zeros(array.sensors, columns))
+        self.register_buffer("excess", torch.ones(array.sensors))
+        self.register_buffer("common_variance", torch.zeros(()))
         self.register_buffer("prepared", torch.tensor(False))
         self._seen: list[tuple[Floats, Floats, Floats]] = []
 
