@@ -15,8 +15,14 @@ from castalia.estimators.event_presets import EVENT_PRESETS
 from castalia.estimators.flows.flow import MaskedAutoregressiveFlow
 
 LAYOUT = Layout((Variable("c"),), (Variable("x"), Variable("y")))
-# Those of classifiers need a list of typed objects and classes, and are built in their own tests.
-SAMPLING = [name for name in registry.PRESETS if name not in CLASSIFICATION_PRESETS]
+# Those of classifiers need a list of typed objects and classes, those of pixels an array of sensors; both are built in
+# their own tests.
+PIXELS = "castalia.estimators.pixels."
+SAMPLING = [
+    name
+    for name, (estimator, _) in registry.PRESETS.items()
+    if name not in CLASSIFICATION_PRESETS and not registry.BUILT_IN[estimator].__module__.startswith(PIXELS)
+]
 FLOW = "castalia.estimators.flows.flow:MaskedAutoregressiveFlow"
 
 

@@ -17,7 +17,9 @@ from castalia.rng import Stream
 
 def test_every_estimator_that_samples_stands_under_the_laws(kinds):
     samplers = {name for name, known in BUILT_IN.items() if issubclass(known, Sampler)}
-    assert {name for name, _ in kinds.values()} == samplers
+    # Samplers of pixels need an array of sensors; tests/estimators/pixels holds them to the same.
+    pixels = {name for name in samplers if BUILT_IN[name].__module__.startswith("castalia.estimators.pixels.")}
+    assert {name for name, _ in kinds.values()} == samplers - pixels
     others = {name for name, known in BUILT_IN.items() if issubclass(known, EventClassifier)}
     assert {name for name, _ in PRESETS.values()} <= samplers | others
 

@@ -55,8 +55,8 @@ def proposed(library: ClusterLibrary, pixels: NDArray[np.float64], rng: np.rando
 def in_order_of_score(candidates: Candidates, score: NDArray[np.floating], rng: np.random.Generator) -> Candidates:
     """Order the candidates of each sensor by their scores with Gumbel noise, best first.
 
-    The first k in this order are k draws without replacement, each with a probability proportional to the exponential of
-    the score among those that are left. The noise is drawn as exponential waiting times, which have the same order.
+    The first k in this order are k draws without replacement, each with a probability proportional to the exponential
+    of the score among those that are left. The noise is drawn as exponential waiting times, which have the same order.
 
     Args:
         candidates: The candidates.

@@ -18,7 +18,7 @@ from castalia.estimators.pixels.rate_components import RateComponents
 __all__ = ["CountModel", "Law", "negative_binomial_log_prob"]
 
 Law = Literal["additive", "log_affine"]
-"""``additive``: a sum of non-negative components; ``log_affine``: the logarithm is affine in the conditions' logarithms."""
+"""``additive``: a sum of non-negative components; ``log_affine``: a product of powers of the conditions."""
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +35,8 @@ class CountModel(nn.Module):
 
     Sources give a sensor of ``N`` pixels ``r`` charges above threshold; pixels that are hit twice count once, so that
     ``N (1 - exp(-r / N))`` are hit. The number is negative binomial with a variance of ``1 + excess`` times its mean,
-    as clusters make it, and is multiplied by a factor that all sensors of the event share where ``common_mode`` says so.
+    as clusters make it. Its mean is multiplied by a factor that all sensors of the event share, where ``common_mode``
+    says so.
 
     Args:
         layout: Names the conditions, which may be none, and the array of sensors.
@@ -61,9 +62,9 @@ class CountModel(nn.Module):
         self.conditions = len(layout.condition)
         self.components = RateComponents.of([one.name for one in layout.condition])
         columns = len(self.components.names) if law == "additive" else 1 + self.conditions
-        self.register_buffer("rates", torch.zeros(array.sensors, columns, dtype=torch.float64))
-        self.register_buffer("excess", torch.ones(array.sensors, dtype=torch.float64))
-        self.register_buffer("common_variance", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("rates", torch.zeros(array.sensors, columns))
+        self.register_buffer("excess", torch.ones(array.sensors))
+        self.register_buffer("common_variance", torch.zeros(()))
         self.register_buffer("prepared", torch.tensor(False))
         self._seen: list[tuple[Floats, Floats, Floats]] = []
 
@@ -122,18 +123,26 @@ class CountModel(nn.Module):
         product: Floats = columns @ self.rates.cpu().numpy().T
         return product if self.law == "additive" else np.exp(np.minimum(product, 30.0))
 
+    @property
+    def shares_known(self) -> int:
+        """Length of the last axis of ``shares``."""
+        return len(self.components.names) if self.law == "additive" else self.conditions
+
     def shares(self, condition: Tensor | Floats) -> Floats:
         """Return what part of each sensor's rate each component is: numbers that stay in [0, 1] when extrapolated.
+
+        Where the law knows no components, the logarithms of the conditions are returned instead.
 
         Args:
             condition: Shape ``(events, C)``.
 
         Returns:
-            Shape ``(events, sensors, components)``; no component where the law knows none.
+            Shape ``(events, sensors, shares_known)``.
         """
+        columns = self._columns(_floats(condition))
         if self.law != "additive":
-            return np.zeros((len(condition), len(self.rates), 0))
-        parts = self._columns(_floats(condition))[:, None, :] * self.rates.cpu().numpy()
+            return np.repeat(columns[:, None, 1:], len(self.rates), axis=1)
+        parts = columns[:, None, :] * self.rates.cpu().numpy()
         return np.asarray(parts / np.maximum(parts.sum(2, keepdims=True), 1e-12))
 
     def mean(self, condition: Tensor | Floats) -> Floats:
@@ -167,7 +176,7 @@ class CountModel(nn.Module):
         mean = self.merged(rate if factor is None else rate * factor)
         excess = self.excess.cpu().numpy()
         drawn = rng.poisson(rng.gamma(mean / excess) * excess)
-        return np.minimum(drawn, int(_FULLEST * self._cells))
+        return np.asarray(np.minimum(drawn, int(_FULLEST * self._cells)), dtype=np.int64)
 
     def _columns(self, condition: Floats) -> Floats:
         if condition.ndim != 2 or condition.shape[1] != self.conditions:

@@ -76,7 +76,7 @@ class Posterior(nn.Module):
         self.sensor = nn.Linear(width, 2 * sensor)
 
     def forward(self, hits: Hits, context: Tensor) -> tuple[Normal, Normal]:
-        """Return the distributions of the event's latent variables, ``(events, E)``, and the sensors', ``(events, S, L)``.
+        """Return the distributions of the latents of events, ``(events, E)``, and of sensors, ``(events, S, L)``.
 
         Args:
             hits: Hits of several events.

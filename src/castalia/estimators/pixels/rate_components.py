@@ -1,4 +1,4 @@
-"""What beam background is proportional to: non-negative functions of the machine's state, found by the conditions' names.
+"""What beam background is proportional to: products of the machine's conditions, found by their names.
 
 Two-photon pairs and radiative Bhabha events follow the luminosity; the Touschek effect the square of a ring's current
 (at constant size and number of bunches); beam gas its product with the pressure; synchrotron photons the current of the

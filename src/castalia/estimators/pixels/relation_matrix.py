@@ -49,4 +49,5 @@ class RelationMatrix(nn.Module):
         return result
 
     def _by_head(self, values: Tensor) -> Tensor:
-        return values.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        events, sensors, width = values.shape
+        return values.view(events, sensors, self.heads, width // self.heads).transpose(1, 2)

@@ -71,7 +71,7 @@ class Superposition(Estimator, Sampler):
         self.counts = CountModel(layout, config.law, common_mode=False)
         self.register_buffer("pixels", torch.zeros(config.hits, 4, dtype=torch.int16))
         self.register_buffer("ends", torch.zeros(config.events + 1, dtype=torch.int64))
-        self.register_buffer("rates", torch.zeros(config.events, self.array.sensors, dtype=torch.float64))
+        self.register_buffer("rates", torch.zeros(config.events, self.array.sensors))
 
     def prepare(self, stream: Iterable[Batch]) -> None:
         """Fit the rates and keep events, each with the same chance; see ``Trainable.prepare``.

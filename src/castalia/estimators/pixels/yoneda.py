@@ -30,6 +30,7 @@ __all__ = ["YonedaVAE", "YonedaVAEConfig"]
 
 _EMBEDDED = 8  # features of a sensor of which no position is known
 _MOMENTUM = 0.02
+_SEEN = 2.0  # standard deviations
 _LARGEST_FACTOR = 2.0
 
 
@@ -80,9 +81,9 @@ class YonedaVAE(Estimator, Sampler):
 
     An encoder of the hits and relations between all sensors give latent variables of the event and of each sensor. They
     multiply the rates of ``CountModel``, and weigh clusters proposed from a library (``CandidateScore``). The prior of
-    the latent variables given the conditions learns from an averaged encoder, the encoder is held to the prior. Networks
-    see the conditions as the sources' shares of each sensor's rate, which stay in [0, 1] when extrapolated, and the
-    latent factors have mean one under the prior, so that mean numbers remain those of the regression.
+    the latent variables given the conditions learns from an averaged encoder; the encoder is held to the prior. All
+    networks see the conditions as the sources' shares of each sensor's rate, and none beyond those of training events.
+    The latent factors have mean one under the prior, so that mean numbers remain those of the regression.
 
     This is ours, after the published idea; the authors' code was not available. Without relations and with
     ``law="log_affine"`` it is a conditional SetVAE.
@@ -117,15 +118,13 @@ class YonedaVAE(Estimator, Sampler):
         else:
             self.positions = nn.Parameter(0.5 * torch.randn(array.sensors, _EMBEDDED))
         event, sensor, width = config.event_latent if config.relations else 0, config.sensor_latent, config.width
-        additive = config.law == "additive"
-        shares = len(self.counts.components.names) if additive else len(layout.condition)
+        shares = self.counts.shares_known
         context = self.positions.shape[1] + shares
         self.posterior = Posterior(array, context + 2, width, config.relations, event, sensor)
         self.teacher = Teacher(self.posterior, config.decay)
         self.prior = Prior(context, width, event, sensor)
         self.factor = MLP(event + sensor + context, 1, (width,), 0.3, activation="silu")
-        components, seen = (shares, event + sensor) if additive else (1, event + sensor + shares)
-        self.score = CandidateScore(array, self.positions.shape[1], seen, components, width)
+        self.score = CandidateScore(array, self.positions.shape[1], event + sensor, shares, width)
         self.register_buffer("level", torch.ones(array.sensors))
 
     def prepare(self, stream: Iterable[Batch]) -> None:
@@ -134,12 +133,14 @@ class YonedaVAE(Estimator, Sampler):
         Raises:
             DataError: If there are fewer than two events or no hits.
         """
-        rng = Stream(0, "cluster library").at()
+        rng, conditions = Stream(0, "cluster library").at(), list[Tensor]()
         for piece, hits in hits_in_pieces(stream):
+            conditions.append(piece.condition.flat)
             self.counts.update(piece.condition.flat, hits.counts(self.array.sensors), piece.weight)
             self.library.update(hits, rng)
         self.counts.finish()
         self.library.finish()
+        self.score.scale_to(torch.from_numpy(self.counts.shares(torch.cat(conditions))).float())
 
     def objectives(self) -> tuple[Objective, ...]:
         """Return the one objective of all networks; the teacher has no gradient."""
@@ -162,7 +163,7 @@ class YonedaVAE(Estimator, Sampler):
         factor = self._factor(event, sensor, context) / self._level(context, rng)
         excess = self.counts.excess.to(context)
         count = -negative_binomial_log_prob(counts.to(context), (mean * factor).clamp(min=1e-6), excess).sum(1)
-        score = self._telling_apart(hits, event, sensor, context, shares, rng)
+        score = self._telling_apart(hits, self._seen(event, sensor), shares, rng)
         terms = {"counts": count, "divergence": divergence, "prior": lesson, "score": score}
         return Losses(count + divergence + lesson + self.config.score_weight * score, terms)
 
@@ -170,7 +171,8 @@ class YonedaVAE(Estimator, Sampler):
         """Return by how much the prior misses what the averaged encoder says."""
         event, sensor = self.teacher(hits, seen)
         of_sensor = self.prior.sensor(event.draw(rng), context)
-        return event.divergence(self.prior.event(context)) + sensor.divergence(of_sensor)
+        missed: Tensor = event.divergence(self.prior.event(context)) + sensor.divergence(of_sensor)
+        return missed
 
     def _level(self, context: Tensor, rng: np.random.Generator) -> Tensor:
         """Return the mean factor of each sensor under the prior, followed in training steps."""
@@ -179,9 +181,7 @@ class YonedaVAE(Estimator, Sampler):
                 self.level.lerp_(self._factor(*self._drawn(context, rng), context).mean(0), _MOMENTUM)
         return self.level
 
-    def _telling_apart(
-        self, hits: Hits, event: Tensor, sensor: Tensor, context: Tensor, shares: Tensor, rng: np.random.Generator
-    ) -> Tensor:
+    def _telling_apart(self, hits: Hits, latent: Tensor, shares: Tensor, rng: np.random.Generator) -> Tensor:
         """Return the mean loss of telling true clusters from as many proposed ones, in some sensors of each event."""
         size = (hits.events, self.array.sensors)
         some = np.argsort(rng.random(size), axis=1) < self.config.scored_sensors
@@ -194,13 +194,12 @@ class YonedaVAE(Estimator, Sampler):
         of_sensor, number = of_sensor[number > 0], number[number > 0]
         entry = of_sensor * self.library.entries + (rng.random(len(number)) * number).astype(np.int64)
         false = self.library.shape[torch.from_numpy(entry)]
-        latent = self._seen(event, sensor, context)
-        given = (self.positions.repeat(len(event), 1)[place], latent.flatten(0, 1)[place], shares.flatten(0, 1)[place])
+        given = (self.positions.repeat(hits.events, 1)[place], latent.flatten(0, 1)[place], shares.flatten(0, 1)[place])
         loss = functional.softplus(-self.score(true.to(latent), *given))
         loss = loss + functional.softplus(self.score(false.to(latent), *given))
         row = place // self.array.sensors
-        sums = loss.new_zeros(len(event)).index_add(0, row, loss)
-        return sums / torch.bincount(row, minlength=len(event)).clamp(min=1)
+        sums: Tensor = loss.new_zeros(hits.events).index_add(0, row, loss)
+        return sums / torch.bincount(row, minlength=hits.events).clamp(min=1)
 
     @torch.no_grad()
     def sample(self, condition: Events, draws: int, rng: np.random.Generator) -> Events:
@@ -214,7 +213,7 @@ class YonedaVAE(Estimator, Sampler):
         latent = self._drawn(context, rng)
         factor = (self._factor(*latent, context) / self.level).double().numpy()
         counts = self.counts.draw(given, rng, factor)
-        return self._events(counts, self._seen(*latent, context), shares, rng)
+        return self._events(counts, self._seen(*latent), shares, rng)
 
     @torch.no_grad()
     def sample_given(self, condition: Events, counts: NDArray[np.int64], rng: np.random.Generator) -> Events:
@@ -230,7 +229,7 @@ class YonedaVAE(Estimator, Sampler):
             ModelError: If the model was never prepared.
         """
         context, shares = self._context(condition.flat)
-        return self._events(counts, self._seen(*self._drawn(context, rng), context), shares, rng)
+        return self._events(counts, self._seen(*self._drawn(context, rng)), shares, rng)
 
     def _events(self, counts: NDArray[np.int64], latent: Tensor, shares: Tensor, rng: np.random.Generator) -> Events:
         """Propose clusters of each event, and keep those with the best scores; one event at a time."""
@@ -249,20 +248,16 @@ class YonedaVAE(Estimator, Sampler):
         return scores.numpy()
 
     def _context(self, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what is known of each sensor, ``(events, sensors, context)``, and the shares of what mixes there."""
+        """Return what is known of each sensor, ``(events, sensors, context)``, and the sources' shares, scaled."""
         positions = self.positions.expand(len(condition), -1, -1)
-        known = torch.from_numpy(self.counts.shares(condition)).to(positions)
-        if self.config.law == "additive":
-            return torch.cat([positions, known], dim=2), known
-        logarithms = torch.log(condition.to(positions).clamp(min=1e-3))[:, None].expand(-1, self.array.sensors, -1)
-        return torch.cat([positions, logarithms], dim=2), torch.ones_like(positions[..., :1])
+        shares = torch.from_numpy(self.counts.shares(condition)).to(positions)
+        scaled = (shares - self.score.mean) / self.score.spread
+        # Networks see no share beyond those of training events; only the line of the score, and the rates, go on.
+        return torch.cat([positions, scaled.clamp(-_SEEN, _SEEN)], dim=2), scaled
 
-    def _seen(self, event: Tensor, sensor: Tensor, context: Tensor) -> Tensor:
-        """Return what the score is given of each sensor beside its position."""
-        parts = [event[:, None].expand(-1, self.array.sensors, -1), sensor]
-        if self.config.law != "additive":
-            parts.append(context[..., self.positions.shape[1] :])
-        return torch.cat(parts, dim=2)
+    def _seen(self, event: Tensor, sensor: Tensor) -> Tensor:
+        """Return the latent variables that the score is given of each sensor."""
+        return torch.cat([event[:, None].expand(-1, self.array.sensors, -1), sensor], dim=2)
 
     def _surprise(self, counts: Tensor, mean: Tensor) -> Tensor:
         """Return by how much the numbers of hits differ from their means, two ways, shape ``(events, sensors, 2)``."""
