@@ -13,10 +13,12 @@ from castalia.estimators import registry
 from castalia.estimators.classification.presets import CLASSIFICATION_PRESETS
 from castalia.estimators.event_presets import EVENT_PRESETS
 from castalia.estimators.flows.flow import MaskedAutoregressiveFlow
+from castalia.estimators.pixels.gan_presets import GAN_PRESETS
 
 LAYOUT = Layout((Variable("c"),), (Variable("x"), Variable("y")))
-# Those of classifiers need a list of typed objects and classes, and are built in their own tests.
-SAMPLING = [name for name in registry.PRESETS if name not in CLASSIFICATION_PRESETS]
+# Those of classifiers need a list of typed objects and classes, those of pixels an array of sensors: they are built in
+# their own tests.
+SAMPLING = [name for name in registry.PRESETS if name not in {**CLASSIFICATION_PRESETS, **GAN_PRESETS}]
 FLOW = "castalia.estimators.flows.flow:MaskedAutoregressiveFlow"
 
 

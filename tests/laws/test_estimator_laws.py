@@ -16,7 +16,9 @@ from castalia.rng import Stream
 
 def test_every_estimator_that_samples_stands_under_the_laws(kinds):
     samplers = {name for name, known in BUILT_IN.items() if issubclass(known, Sampler)}
-    assert {name for name, _ in kinds.values()} == samplers
+    # Those of pixels draw lists of hits, and have tests of their own.
+    pixels = {name for name in samplers if BUILT_IN[name].__module__.startswith("castalia.estimators.pixels.")}
+    assert {name for name, _ in kinds.values()} == samplers - pixels
     others = {name for name, known in BUILT_IN.items() if issubclass(known, EventClassifier)}
     assert {name for name, _ in PRESETS.values()} <= samplers | others
 

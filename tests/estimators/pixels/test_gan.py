@@ -18,7 +18,13 @@ from castalia.training.checkpoint import load_checkpoint
 
 POSITIONS = tuple((float(n % 2), n / 5.0) for n in range(6))
 SETTINGS = TrainingConfig(
-    epochs=2, batch_size=10, learning_rate=2e-3, ema=0.9, schedule="cosine", final_learning_rate=1e-3, checkpoint_seconds=0
+    epochs=2,
+    batch_size=10,
+    learning_rate=2e-3,
+    ema=0.9,
+    schedule="cosine",
+    final_learning_rate=1e-3,
+    checkpoint_seconds=0,
 )
 
 
@@ -58,11 +64,14 @@ def test_both_networks_move_and_only_by_their_own_objective(tiny, pixel_events):
     result = fit(gan, train, pixel_events(5, "validation"), SETTINGS)
     assert result.steps == 8
     still = [name for name, p in gan.named_parameters() if torch.equal(p, before[name])]
-    assert still == []
+    # An offset of all scores has no gradient while none is beyond the hinge's margin.
+    assert set(still) <= {"discriminator.score.layers.1.bias"}
     # Negative control: with a rate of nothing nothing moves, so that the check above can fail.
     frozen = tiny()
     fit(frozen, train, None, SETTINGS.model_copy(update={"learning_rate": 1e-12, "final_learning_rate": 1e-12}))
-    moved = [n for n, p in frozen.generator.named_parameters() if not torch.allclose(p, before[f"generator.{n}"], atol=1e-6)]
+    moved = [
+        n for n, p in frozen.generator.named_parameters() if not torch.allclose(p, before[f"generator.{n}"], atol=1e-6)
+    ]
     assert moved == []
 
 
@@ -80,7 +89,16 @@ def test_resume_has_the_same_bits(tiny, pixel_events, tmp_path, monkeypatch):
                 raise PlannedStop
 
         gan, folder = tiny(), tmp_path / name
-        fit(gan, train, validation, SETTINGS, state=folder, history=tmp_path / f"{name}.jsonl", resume=resume, progress=progress)
+        fit(
+            gan,
+            train,
+            validation,
+            SETTINGS,
+            state=folder,
+            history=tmp_path / f"{name}.jsonl",
+            resume=resume,
+            progress=progress,
+        )
         lines = [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
         return {n: t.numpy().tobytes() for n, t in load_checkpoint(folder).tensors.items()}, [
             {k: v for k, v in line.items() if k != "seconds"} for line in lines
@@ -137,7 +155,11 @@ def test_events_of_a_batch_do_not_see_each_other(tiny):
     gan = tiny()
     noise = gan.generator.draw_noise(3, Stream(1, "noise").at(), torch.device("cpu"))
     alone = replace(
-        noise, event=noise.event[:1], sensor=noise.sensor[:1], maps=tuple(m[:1] for m in noise.maps), texture=noise.texture[:1]
+        noise,
+        event=noise.event[:1],
+        sensor=noise.sensor[:1],
+        maps=tuple(m[:1] for m in noise.maps),
+        texture=noise.texture[:1],
     )
     assert torch.allclose(_images(gan, noise)[:1], _images(gan, alone), atol=1e-5)
 

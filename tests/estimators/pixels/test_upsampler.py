@@ -39,7 +39,9 @@ def test_counts_and_charges_of_unseen_events_are_kept(fitted, pixel_events):
     # Hits are lost only where contents meet, and cells of six and more are not told apart: 2 % at this occupancy.
     assert abs(len(hits) / len(truth) - 1.0) < 0.02
     assert abs(float(hits.charge.sum()) / float(truth.charge.sum()) - 1.0) < 0.03
-    assert float(torch.corrcoef(torch.stack([hits.counts(6).flatten(), truth.counts(6).flatten()]).double())[0, 1]) > 0.98
+    assert (
+        float(torch.corrcoef(torch.stack([hits.counts(6).flatten(), truth.counts(6).flatten()]).double())[0, 1]) > 0.98
+    )
     # Negative control: charges at random ranks keep the mean, but not those of single cells.
     by_cell = [
         torch.zeros(len(contents.size)).index_add_(0, contents.owner, contents.charge.float()),

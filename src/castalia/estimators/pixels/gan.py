@@ -167,9 +167,7 @@ class IntraEventAwareGAN(Estimator, Sampler):
         return tuple(self._objectives())
 
     def _objectives(self) -> Iterator[Objective]:
-        yield Objective(
-            "discriminator", tuple(self.discriminator.parameters()), self._discriminator_loss, betas=_BETAS
-        )
+        yield Objective("discriminator", tuple(self.discriminator.parameters()), self._discriminator_loss, betas=_BETAS)
         yield Objective("generator", tuple(self.generator.parameters()), self._generator_loss, betas=_BETAS)
         if isinstance(self.coding, CellImages):
             loss = partial(self._calibration_loss, self.coding)
@@ -187,7 +185,7 @@ class IntraEventAwareGAN(Estimator, Sampler):
         training = self.training
         self.eval()
         given = self.conditions(condition.flat).repeat_interleave(draws, dim=0)
-        drawn = [self.coding.decode(self._made(one[None], rng), rng) for one in given]
+        drawn = [self.coding.decode(self._made(one[None], rng)) for one in given]
         self.train(training)
         return padded(joined(drawn, self.centre.device))
 
@@ -206,7 +204,7 @@ class IntraEventAwareGAN(Estimator, Sampler):
             return Losses(torch.zeros(len(batch), device=self.centre.device))
         config, condition = self.config, self.conditions(batch.condition.flat)
         with torch.no_grad():
-            made = self._made(condition, rng)
+            made = self.coding.shown(self._made(condition, rng))
         true = self._judged(self.coding.encode(hits_of(batch.target), rng), condition, rng)
         false = self._judged(made, condition, rng)
         terms = {"true": hinge_real(true.score), "generated": hinge_fake(false.score)}
@@ -221,7 +219,7 @@ class IntraEventAwareGAN(Estimator, Sampler):
         if not self.training:
             return Losses(torch.cat([self._score(one, rng) for one in batch.chunks(1)]))
         config, condition = self.config, self.conditions(batch.condition.flat)
-        false = self._judged(self._made(condition, rng), condition, rng)
+        false = self._judged(self.coding.shown(self._made(condition, rng)), condition, rng)
         terms = {"score": -false.score.mean(dim=1)}
         if config.contrastive:
             near = contrastive(false.embedding, false.proxy, config.contrastive_temperature)
@@ -247,7 +245,7 @@ class IntraEventAwareGAN(Estimator, Sampler):
 
     def _score(self, batch: Batch, rng: np.random.Generator) -> Tensor:
         condition = self.conditions(batch.condition.flat)
-        drawn = [self._made(condition, rng) for _ in range(2)]
+        drawn = [self.coding.shown(self._made(condition, rng)) for _ in range(2)]
         true = self.coding.encode(hits_of(batch.target), rng)
         return energy_score(*(self._summary(images) for images in (*drawn, true)))
 
