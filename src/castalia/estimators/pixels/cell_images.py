@@ -104,7 +104,7 @@ class CellImages(ImageCoding):
         noise = torch.from_numpy(rng.random(len(place), dtype=np.float32)).to(device)
         images[0].view(-1)[place] = heights[sensor, size.clamp(max=MOST_HITS)]
         images[1].view(-1)[place] = _score(self.upsampler.rank(size, total, noise))
-        return images.permute(1, 2, 0, 3).unflatten(3, (canvas.rows, canvas.columns))
+        return images.permute(1, 2, 0, 3).reshape(*images.shape[1:3], 2, canvas.rows, canvas.columns)
 
     def shown(self, made: Tensor) -> Tensor:
         """Show scores as numbers of hits, with the gradient of their mean under a little noise of the scores.
@@ -179,7 +179,8 @@ class CellImages(ImageCoding):
 
 
 def _score(probability: Tensor) -> Tensor:
-    return torch.special.ndtri(probability.clamp(_RAREST, 1.0 - _RAREST))
+    result: Tensor = torch.special.ndtri(probability.clamp(_RAREST, 1.0 - _RAREST))
+    return result
 
 
 def _of_sensor(table: Tensor, number: Tensor) -> Tensor:

@@ -73,7 +73,7 @@ class ImageDiscriminator(nn.Module):
             spread: Deviation of the means of true images, same shape.
         """
         events, sensors = images.shape[:2]
-        seen = self._seen(images.flatten(0, 1), centre, spread).unflatten(0, (events, sensors))
+        seen = self._seen(images.flatten(0, 1), centre, spread).view(events, sensors, -1)
         known = self.tokens(condition, images.new_zeros(events, sensors, 0))
         related = self.reasoning(seen + known)
         # What is seen is compared with what is to be expected, as by a projection discriminator (arXiv:1802.05637).

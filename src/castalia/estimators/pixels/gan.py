@@ -34,6 +34,7 @@ from castalia.estimators.pixels.generator import ImageGenerator, ImageShape
 from castalia.estimators.pixels.hits import SensorArray, hits_of, joined, padded
 from castalia.estimators.pixels.images import PixelImages
 from castalia.estimators.pixels.relational_reasoning import RelationalReasoning, SensorTokens, position_table
+from castalia.rng import Stream
 
 __all__ = ["IntraEventAwareGAN", "IntraEventAwareGANConfig"]
 
@@ -154,7 +155,7 @@ class IntraEventAwareGAN(Estimator, Sampler):
         batches = list(stream)
         self.conditions.fit(batches)
         self.coding.fit(batches)
-        rng = np.random.default_rng(0)  # within a step of whole numbers: means do not depend on it
+        rng = Stream(0, "ranks of equal charges").at()
         first = next(iter(batches)).map(lambda values: values[:_MEASURED_EVENTS])
         images = [self.coding.encode(hits_of(event.target), rng).mean(dim=(3, 4)) for event in first.chunks(1)]
         means = torch.cat(images)

@@ -141,11 +141,13 @@ class ImageGenerator(nn.Module):
             made = made + self.log_scale.exp() * noise.texture.flatten(0, 1)
         else:
             made = made.tanh()
-        return made.unflatten(0, (events, sensors))
+        result: Tensor = made.view(events, sensors, *made.shape[1:])
+        return result
 
     def _refined(self, vectors: Tensor, maps: Sequence[Tensor]) -> Tensor:
         images = self.start(vectors).view(len(vectors), self.coarsest, *self.shape.grids[0])
         for block, cells in zip(self.blocks, maps, strict=True):
             images = block(images, vectors, cells.flatten(0, 1))
         images = self.last(functional.relu(self.last_norm(images, vectors)))
-        return functional.pixel_shuffle(images, self.shape.patch)
+        result: Tensor = functional.pixel_shuffle(images, self.shape.patch)
+        return result
