@@ -106,7 +106,8 @@ class DownBlock(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Sum up ``(images, inputs, rows, columns)`` as ``(images, outputs, rows / 2, columns / 2)``."""
         inner = self.second(functional.relu(self.first(functional.relu(images))))
-        return functional.avg_pool2d(inner, 2) + self.short(functional.avg_pool2d(images, 2))
+        result: Tensor = functional.avg_pool2d(inner, 2) + self.short(functional.avg_pool2d(images, 2))
+        return result
 
 
 def _twice(images: Tensor) -> Tensor:

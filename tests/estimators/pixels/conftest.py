@@ -43,7 +43,7 @@ def layout() -> Layout:
 
 @pytest.fixture
 def pixel_events() -> Callable[..., Batch]:
-    """Return ``pixel_events(count, purpose="train", common=0.3)``: events whose sensors share a factor of that spread."""
+    """Return ``pixel_events(count, purpose="train", common=0.3)``: events that share a factor of that spread."""
 
     def make(count: int, purpose: str = "train", common: float = 0.3) -> Batch:
         rng = Stream(1, "pixel tests", purpose).at()

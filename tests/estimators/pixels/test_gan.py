@@ -64,7 +64,8 @@ def test_both_networks_move_and_only_by_their_own_objective(tiny, pixel_events):
     result = fit(gan, train, pixel_events(5, "validation"), SETTINGS)
     assert result.steps == 8
     still = [name for name, p in gan.named_parameters() if torch.equal(p, before[name])]
-    assert still == []
+    # An offset of all scores has no gradient while none is beyond the hinge's margin.
+    assert set(still) <= {"discriminator.score.layers.1.bias"}
     # Negative control: with a rate of nothing nothing moves, so that the check above can fail.
     frozen = tiny()
     fit(frozen, train, None, SETTINGS.model_copy(update={"learning_rate": 1e-12, "final_learning_rate": 1e-12}))

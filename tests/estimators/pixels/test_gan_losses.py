@@ -73,10 +73,11 @@ def test_the_energy_score_is_lowest_for_the_true_distribution():
     truth, first, second = torch.randn(3, 20_000, 3, generator=generator)
     own = energy_score(first, second, truth)
     error = 5 * float(own.std()) / math.sqrt(len(own))
-    for changed in (
+    changes = (
         lambda x: x * 1.5,
         lambda x: x * 0.5,
         lambda x: x + 0.5,
         lambda x: x.mean(1, keepdim=True).expand(-1, 3),
-    ):
+    )
+    for changed in changes:
         assert float((energy_score(changed(first), changed(second), truth) - own).mean()) > error

@@ -25,13 +25,13 @@ def test_hits_come_back(array, pixel_events):
     assert float(images.min()) == -1.0
     assert float(images.max()) <= 1.0
     assert torch.equal(
-        padded(coding.decode(images, rng)).objects["hits"].values, padded(hits_of(batch.target)).objects["hits"].values
+        padded(coding.decode(images)).objects["hits"].values, padded(hits_of(batch.target)).objects["hits"].values
     )
     # Padding is empty, and what a generator puts there or below the smallest charge is no hit.
     assert bool((images[..., 0, :] == -1.0).all())
     images[:] = -0.6
-    assert len(coding.decode(images, rng)) == 0
+    assert len(coding.decode(images)) == 0
     images[:] = 2.0
-    full = coding.decode(images, rng)
+    full = coding.decode(images)
     assert len(full) == 3 * 6 * 30 * 45
     assert int(full.charge.max()) == 255

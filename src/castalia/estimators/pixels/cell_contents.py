@@ -46,9 +46,10 @@ class CellContents:
         kept = torch.zeros(len(self.place), dtype=torch.bool)
         kept[step // 2 :: step] = True
         hits = kept[self.owner]
-        cells = (values[kept] for values in (self.place, self.size, self.total))
+        place, size, total = (values[kept] for values in (self.place, self.size, self.total))
         owner = (kept.cumsum(0) - 1)[self.owner[hits]]
-        return CellContents(*cells, owner, *(values[hits] for values in (self.u, self.v, self.charge)))
+        u, v, charge = (values[hits] for values in (self.u, self.v, self.charge))
+        return CellContents(place, size, total, owner, u, v, charge)
 
 
 def contents_of(hits: Hits, canvas: Canvas) -> CellContents:

@@ -1,13 +1,15 @@
-"""Events as coarse images: how many hits a cell has and how much charge, as numbers that are normal in truth."""
+"""Events as coarse images: how many hits a cell has and how much charge."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from castalia.estimators.base import Batch
 from castalia.estimators.pixels.canvas import Canvas
@@ -22,19 +24,24 @@ MOST_HITS = 64
 """Numbers of hits of a cell that are told apart: up to this, and more."""
 
 _RAREST = 1e-6
-_PROFILE_EVENTS = 200
+_SCORE_OF_RAREST = 4.75
+_SMEARING = 0.3  # of scores: wide enough that most cells feel a cut
 
 
 @final
 class CellImages(ImageCoding):
-    """Two channels: the normal score of a cell's number of hits, and that of its charge given this number.
+    """Two channels: how many hits a cell has, and how much charge given this number.
 
-    A score is the normal quantile of the cumulative probability, drawn evenly within the step of a whole number. The
-    probabilities are each sensor's own over all training events; what its rows and columns then have more or less is
-    taken off. So over the training events every sensor is about standard normal, and what an event has more than usual
-    is an offset. Back, a cell has as many hits as its
-    sensor's ``cuts`` lie below its score. Training may move the cuts for a generator whose scores are not quite normal:
-    a monotone map of one sensor's own cells, the same for all events, which can make no sensor know of another.
+    A generator makes two standard normal scores of every cell. The first becomes a number of hits by its sensor's
+    ``cuts``, which are normal quantiles of the true probabilities; what the sensor's rows and columns have more or less
+    is added first. The second is the normal quantile of the charge's rank among cells with as many hits.
+
+    An image shows, of the first, the mean score of all with as many hits, and the second where there is a hit at all.
+    Truth is shown so too, and nothing of a score that no hit would tell: else a lower rate, which adds empty cells of
+    no particular score, could not be matched by lower scores.
+
+    Training may move the cuts for a generator whose scores are not quite normal: a monotone map of one sensor's own
+    cells, the same for all events, which can make no sensor know of another.
 
     Args:
         canvas: The grid.
@@ -43,8 +50,8 @@ class CellImages(ImageCoding):
     Attributes:
         exceed: Probability that a cell of a sensor has at least 1, 2, ... hits, shape ``(sensors, MOST_HITS)``.
         cuts: Scores from which on it has, same shape.
-        profile: What the cells of a sensor have more of than its mean, by row and column, shape
-            ``(sensors, 2, rows, columns)``.
+        profile: What the cells of a sensor have more of than their mean, by row and column, in scores, shape
+            ``(sensors, rows, columns)``.
     """
 
     texture = True
@@ -53,79 +60,84 @@ class CellImages(ImageCoding):
 
     def __init__(self, canvas: Canvas, library: int) -> None:
         super().__init__(canvas, 2)
+        sensors = canvas.array.sensors
         self.upsampler = Upsampler(canvas, MOST_HITS, library)
-        self.register_buffer("exceed", torch.full((canvas.array.sensors, MOST_HITS), 0.5))
-        self.register_buffer("profile", torch.zeros(canvas.array.sensors, 2, canvas.rows, canvas.columns))
-        self.cuts = nn.Parameter(torch.zeros(canvas.array.sensors, MOST_HITS))
+        self.register_buffer("exceed", torch.full((sensors, MOST_HITS), 0.5))
+        self.register_buffer("profile", torch.zeros(sensors, canvas.rows, canvas.columns))
+        self.cuts = nn.Parameter(torch.zeros(sensors, MOST_HITS))
 
+    @torch.no_grad()
     def fit(self, stream: Iterable[Batch]) -> None:
         """Measure the probabilities and keep contents of cells for the upsampler, see ``ImageCoding.fit``."""
         counts = torch.zeros(self.exceed.shape, dtype=torch.float64)
+        filled = torch.zeros(self.profile.numel(), dtype=torch.float64)
         kept: list[CellContents] = []
         weights = 0.0
-        batches = list(stream)
-        for batch in batches:
+        for batch in stream:
             step = -(-int(batch.target.objects[HITS].mask.sum()) // self.upsampler.capacity)
             for event in batch.chunks(1):
                 weight = float(event.weight)
                 if weight > 0.0:
                     contents = contents_of(hits_of(event.target), self.canvas)
                     counts += weight * self._exceeding(contents)
+                    filled[contents.place] += weight
                     weights += weight
                     kept.append(contents.every(step))
-        cells = max(weights, _RAREST) * self.canvas.rows * self.canvas.columns
-        with torch.no_grad():
-            self.exceed.copy_((counts / cells).clamp(_RAREST, 1.0 - _RAREST))
-            self.cuts.copy_(-torch.special.ndtri(self.exceed))
-        self.upsampler.fit(kept)
-        self.profile.zero_()
-        first = batches[0].map(lambda values: values[:_PROFILE_EVENTS])
-        rng = np.random.default_rng(0)  # within a step of whole numbers: means hardly depend on it
-        mean = torch.stack([self.encode(hits_of(one.target), rng)[0] for one in first.chunks(1)]).mean(dim=0)
-        rows, columns, every = mean.mean(3, keepdim=True), mean.mean(2, keepdim=True), mean.mean((2, 3), keepdim=True)
+        weights = max(weights, _RAREST)
+        self.exceed.copy_((counts / (weights * self.canvas.rows * self.canvas.columns)).clamp(_RAREST, 1.0 - _RAREST))
+        self.cuts.copy_(_score(self.exceed).neg())
+        filled = filled.view(self.profile.shape) / weights
+        rows, columns, every = (_score(filled.mean(sides, keepdim=True)) for sides in ((2,), (1,), (1, 2)))
         self.profile.copy_(rows + columns - 2.0 * every)
+        self.upsampler.fit(kept)
 
-    @torch.no_grad()
     def encode(self, hits: Hits, rng: np.random.Generator) -> Tensor:
-        """Pool the hits, see ``ImageCoding.encode``."""
-        canvas, device = self.canvas, self.cuts.device
+        """Pool the hits; those of equal charge have a random rank, see ``ImageCoding.encode``."""
+        canvas, device = self.canvas, self.exceed.device
         contents = contents_of(hits, canvas)
         place, size, total = (values.to(device) for values in (contents.place, contents.size, contents.total))
-        shape = (hits.events, canvas.array.sensors, 2, canvas.rows * canvas.columns)
-        even = torch.from_numpy(rng.random(shape, dtype=np.float32)).to(device)
-        sensor = place // shape[-1]
-        event, own, cell = sensor // shape[1], sensor % shape[1], place % shape[-1]
-        # The upper tail: from the probability of more hits to that of at least as many.
-        edges = torch.cat([torch.ones_like(self.exceed[:, :1]), self.exceed, torch.zeros_like(self.exceed[:, :1])], 1)
-        kind = size.clamp(max=MOST_HITS)
-        upper = edges[:, 1][None, :, None] + even[:, :, 0] * (1.0 - edges[:, 1])[None, :, None]
-        low, high = edges[own, kind + 1], edges[own, kind]
-        upper[event, own, cell] = low + even[event, own, 0, cell] * (high - low)
-        rank = even[:, :, 1].clone()
-        rank[event, own, cell] = self.upsampler.rank(size, total, even[event, own, 1, cell]).to(rank)
-        scores = torch.special.ndtri(torch.stack([1.0 - upper, rank], dim=2).clamp(_RAREST, 1.0 - _RAREST))
-        return scores.unflatten(-1, (canvas.rows, canvas.columns)) - self.profile
+        cells = canvas.rows * canvas.columns
+        sensor = place // cells % canvas.array.sensors
+        heights = self._heights()
+        images = torch.zeros(2, hits.events, canvas.array.sensors, cells, device=device)
+        images[0] = heights[:, :1]
+        noise = torch.from_numpy(rng.random(len(place), dtype=np.float32)).to(device)
+        images[0].view(-1)[place] = heights[sensor, size.clamp(max=MOST_HITS)]
+        images[1].view(-1)[place] = _score(self.upsampler.rank(size, total, noise))
+        return images.permute(1, 2, 0, 3).reshape(*images.shape[1:3], 2, canvas.rows, canvas.columns)
+
+    def shown(self, made: Tensor) -> Tensor:
+        """Show scores as numbers of hits, with the gradient of their mean under a little noise of the scores.
+
+        See ``ImageCoding.shown``.
+        """
+        score = made[:, :, 0] + self.profile
+        size, heights, cuts = self._sizes(score), self._heights(), self._sorted_cuts()
+        hard = _of_sensor(heights, size)
+        steps = functional.pad(heights.diff(dim=1), (1, 1))
+        edges = functional.pad(cuts, (1, 1))
+        slope = torch.zeros_like(hard)
+        with torch.no_grad():
+            for one in (size, size + 1):  # the cuts on either side
+                away = (score - _of_sensor(edges, one)) / _SMEARING
+                slope += _of_sensor(steps, one) * (-0.5 * away**2).exp() / (_SMEARING * math.sqrt(2.0 * math.pi))
+        number = hard + slope * (score - score.detach())
+        return torch.stack([number, made[:, :, 1] * (size > 0)], dim=2)
 
     @torch.no_grad()
-    def decode(self, images: Tensor, rng: np.random.Generator) -> Hits:
+    def decode(self, made: Tensor) -> Hits:
         """Fill the cells by the upsampler, see ``ImageCoding.decode``."""
-        del rng
-        scores = (images + self.profile).flatten(3)
-        cuts = self.cuts.cummax(dim=1).values
-        size = torch.searchsorted(
-            cuts.expand(len(images), -1, -1).contiguous(), scores[:, :, 0].contiguous(), right=True
-        )
-        size = size.flatten()
+        size = self._sizes(made[:, :, 0] + self.profile).flatten()
         place = size.nonzero()[:, 0]
-        rank = torch.special.ndtr(scores[:, :, 1].flatten()[place])
-        hits: Hits = self.upsampler(place, size[place], rank, len(images))
+        rank = torch.special.ndtr(made[:, :, 1].flatten()[place])
+        hits: Hits = self.upsampler(place, size[place], rank, len(made))
         return hits
 
-    def calibration_loss(self, images: Tensor) -> Tensor:
+    def calibration_loss(self, made: Tensor) -> Tensor:
         """Return the loss whose minimum are the cuts that give every sensor its true probabilities.
 
         Args:
-            images: Generated images, shape ``(events, sensors, 2, rows, columns)``.
+            made: Scores that a generator made, shape ``(events, sensors, 2, rows, columns)``.
 
         Returns:
             Shape ``(events,)``.
@@ -133,13 +145,30 @@ class CellImages(ImageCoding):
         References:
             Koenker and Bassett, Regression quantiles (1978), the check function.
         """
-        scores = (images + self.profile)[:, :, 0].flatten(2).detach().sort(dim=2).values
-        cells, cuts = scores.shape[2], self.cuts.expand(len(images), -1, -1)
+        scores = (made[:, :, 0] + self.profile).flatten(2).detach().sort(dim=2).values
+        cells, cuts = scores.shape[2], self.cuts.expand(len(made), -1, -1)
         below = torch.searchsorted(scores, cuts.detach().contiguous())
         sums = torch.cat([torch.zeros_like(scores[:, :, :1]), scores.cumsum(dim=2)], dim=2)
         # The mean of (score - cut) (1 - exceed) - min(score - cut, 0), without a table of scores by cuts.
         above = (sums[:, :, -1:] / cells - cuts) * (1.0 - self.exceed)
         return (above - (sums.gather(2, below) - below * cuts) / cells).sum(dim=(1, 2))
+
+    def _sorted_cuts(self) -> Tensor:
+        return self.cuts.detach().cummax(dim=1).values
+
+    def _sizes(self, score: Tensor) -> Tensor:
+        """Return numbers of hits of scores of shape ``(events, sensors, rows, columns)``."""
+        cuts = self._sorted_cuts().expand(len(score), -1, -1).contiguous()
+        return torch.searchsorted(cuts, score.detach().flatten(2).contiguous(), right=True).view(score.shape)
+
+    def _heights(self) -> Tensor:
+        """Return the mean score of cells with 0, 1, ... hits, shape ``(sensors, MOST_HITS + 1)``."""
+        density = functional.pad((-0.5 * _score(self.exceed) ** 2).exp() / math.sqrt(2.0 * math.pi), (1, 1))
+        edges = functional.pad(functional.pad(self.exceed, (1, 0), value=1.0), (0, 1))
+        inside = -edges.diff(dim=1)
+        # Where a number of hits is too rare for its probability, its lower edge stands for the mean.
+        low = functional.pad(_score(self.exceed).neg(), (1, 0), value=-_SCORE_OF_RAREST)
+        return torch.where(inside > _RAREST, -density.diff(dim=1) / inside.clamp(min=_RAREST), low)
 
     def _exceeding(self, contents: CellContents) -> Tensor:
         """Count the cells with at least 1, 2, ... hits by sensor."""
@@ -147,3 +176,14 @@ class CellImages(ImageCoding):
         kind = sensor * MOST_HITS + contents.size.clamp(max=MOST_HITS) - 1
         found = torch.bincount(kind, minlength=self.exceed.numel()).reshape(self.exceed.shape)
         return found.flip(1).cumsum(1).flip(1)
+
+
+def _score(probability: Tensor) -> Tensor:
+    result: Tensor = torch.special.ndtri(probability.clamp(_RAREST, 1.0 - _RAREST))
+    return result
+
+
+def _of_sensor(table: Tensor, number: Tensor) -> Tensor:
+    """Look up numbers of shape ``(events, sensors, rows, columns)`` in a table of each sensor."""
+    found: Tensor = table.expand(len(number), -1, -1).gather(2, number.flatten(2)).view(number.shape)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import final
 
@@ -53,11 +54,11 @@ class ImageDiscriminator(nn.Module):
         width, features = tokens.embedding.shape[1], shape.features[::-1]
         kernel, padding = (shape.patch, 0) if shape.patch > 1 else (3, 1)
         self.first = spectral_norm(nn.Conv2d(shape.channels, features[0], kernel, shape.patch, padding))
-        steps = zip(features[:-1], features[1:], strict=True)
+        steps = itertools.pairwise(features)
         self.blocks = nn.ModuleList(DownBlock(before, after) for before, after in steps)
         self.deep = nn.Linear(2 * features[-1], width)
         self.means = MLP(shape.channels, width, (width,), activation="silu")
-        self.score = nn.Linear(width, 1)
+        self.score = MLP(width, 1, (width,), activation="silu")
         self.expected = nn.Linear(width, width, bias=False)
         self.embed = nn.Linear(width, width)
         self.proxy = nn.Parameter(torch.randn(tokens.embedding.shape))
@@ -72,11 +73,11 @@ class ImageDiscriminator(nn.Module):
             spread: Deviation of the means of true images, same shape.
         """
         events, sensors = images.shape[:2]
-        seen = self._seen(images.flatten(0, 1), centre, spread).unflatten(0, (events, sensors))
+        seen = self._seen(images.flatten(0, 1), centre, spread).view(events, sensors, -1)
         known = self.tokens(condition, images.new_zeros(events, sensors, 0))
         related = self.reasoning(seen + known)
         # What is seen is compared with what is to be expected, as by a projection discriminator (arXiv:1802.05637).
-        score = self.score(related)[..., 0] + (related * self.expected(known)).mean(dim=2)
+        score = self.score(related)[..., 0] + (related * self.expected(known)).sum(dim=2) / related.shape[2] ** 0.5
         embedding = functional.normalize(self.embed(related), dim=2)
         return Judged(score, embedding, functional.normalize(self.proxy, dim=1))
 

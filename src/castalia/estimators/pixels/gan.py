@@ -34,6 +34,7 @@ from castalia.estimators.pixels.generator import ImageGenerator, ImageShape
 from castalia.estimators.pixels.hits import SensorArray, hits_of, joined, padded
 from castalia.estimators.pixels.images import PixelImages
 from castalia.estimators.pixels.relational_reasoning import RelationalReasoning, SensorTokens, position_table
+from castalia.rng import Stream
 
 __all__ = ["IntraEventAwareGAN", "IntraEventAwareGANConfig"]
 
@@ -154,7 +155,7 @@ class IntraEventAwareGAN(Estimator, Sampler):
         batches = list(stream)
         self.conditions.fit(batches)
         self.coding.fit(batches)
-        rng = np.random.default_rng(0)  # within a step of whole numbers: means do not depend on it
+        rng = Stream(0, "ranks of equal charges").at()
         first = next(iter(batches)).map(lambda values: values[:_MEASURED_EVENTS])
         images = [self.coding.encode(hits_of(event.target), rng).mean(dim=(3, 4)) for event in first.chunks(1)]
         means = torch.cat(images)
@@ -185,7 +186,7 @@ class IntraEventAwareGAN(Estimator, Sampler):
         training = self.training
         self.eval()
         given = self.conditions(condition.flat).repeat_interleave(draws, dim=0)
-        drawn = [self.coding.decode(self._made(one[None], rng), rng) for one in given]
+        drawn = [self.coding.decode(self._made(one[None], rng)) for one in given]
         self.train(training)
         return padded(joined(drawn, self.centre.device))
 
@@ -204,7 +205,7 @@ class IntraEventAwareGAN(Estimator, Sampler):
             return Losses(torch.zeros(len(batch), device=self.centre.device))
         config, condition = self.config, self.conditions(batch.condition.flat)
         with torch.no_grad():
-            made = self._made(condition, rng)
+            made = self.coding.shown(self._made(condition, rng))
         true = self._judged(self.coding.encode(hits_of(batch.target), rng), condition, rng)
         false = self._judged(made, condition, rng)
         terms = {"true": hinge_real(true.score), "generated": hinge_fake(false.score)}
@@ -219,7 +220,7 @@ class IntraEventAwareGAN(Estimator, Sampler):
         if not self.training:
             return Losses(torch.cat([self._score(one, rng) for one in batch.chunks(1)]))
         config, condition = self.config, self.conditions(batch.condition.flat)
-        false = self._judged(self._made(condition, rng), condition, rng)
+        false = self._judged(self.coding.shown(self._made(condition, rng)), condition, rng)
         terms = {"score": -false.score.mean(dim=1)}
         if config.contrastive:
             near = contrastive(false.embedding, false.proxy, config.contrastive_temperature)
@@ -245,7 +246,7 @@ class IntraEventAwareGAN(Estimator, Sampler):
 
     def _score(self, batch: Batch, rng: np.random.Generator) -> Tensor:
         condition = self.conditions(batch.condition.flat)
-        drawn = [self._made(condition, rng) for _ in range(2)]
+        drawn = [self.coding.shown(self._made(condition, rng)) for _ in range(2)]
         true = self.coding.encode(hits_of(batch.target), rng)
         return energy_score(*(self._summary(images) for images in (*drawn, true)))
 

@@ -113,7 +113,8 @@ def orthogonality(network: nn.Module) -> Tensor:
     layers = [layer.weight.flatten(1) for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     # The shorter side: rows that outnumber their features cannot be orthogonal.
     products = [one @ one.T if one.shape[0] <= one.shape[1] else one.T @ one for one in layers]
-    return torch.stack([(one - one.diagonal().diag()).square().sum() for one in products]).sum()
+    total: Tensor = torch.stack([(one - one.diagonal().diag()).square().sum() for one in products]).sum()
+    return total
 
 
 def energy_score(first: Tensor, second: Tensor, truth: Tensor) -> Tensor:
@@ -131,4 +132,5 @@ def energy_score(first: Tensor, second: Tensor, truth: Tensor) -> Tensor:
         Gneiting and Raftery, Strictly proper scoring rules (2007), section 4.3.
     """
     near = 0.5 * ((first - truth).norm(dim=1) + (second - truth).norm(dim=1))
-    return near - 0.5 * (first - second).norm(dim=1)
+    score: Tensor = near - 0.5 * (first - second).norm(dim=1)
+    return score

@@ -23,7 +23,8 @@ GAN_PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "library": 1,
         },
     ),
-    # Cells of 8 x 8 pixels, for two cores: learning_rate = 1e-3, final_learning_rate = 1e-4, ema = 0.99, batch_size = 4.
+    # Cells of 8 x 8 pixels, for two cores: learning_rate = 1e-3, final_learning_rate = 1e-4,
+    # schedule = "cosine", ema = 0.98, batch_size = 2.
     "iea_gan_small": (_NAME, {}),
     "iea_gan_tiny": (
         _NAME,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
@@ -93,7 +94,7 @@ class ImageGenerator(nn.Module):
         self.shared = nn.Linear(event_noise, width, bias=False) if event_noise else None
         (rows, columns), self.coarsest = shape.grids[0], features[0]
         self.start = nn.Linear(width, self.coarsest * rows * columns)
-        steps = zip(features[:-1], features[1:], strict=True)
+        steps = itertools.pairwise(features)
         self.blocks = nn.ModuleList(UpBlock(before, after, width) for before, after in steps)
         self.last_norm = ConditionalNorm(features[-1], width)
         self.last = nn.Conv2d(features[-1], shape.channels * shape.patch**2, 3, padding=1)
@@ -140,11 +141,13 @@ class ImageGenerator(nn.Module):
             made = made + self.log_scale.exp() * noise.texture.flatten(0, 1)
         else:
             made = made.tanh()
-        return made.unflatten(0, (events, sensors))
+        result: Tensor = made.view(events, sensors, *made.shape[1:])
+        return result
 
     def _refined(self, vectors: Tensor, maps: Sequence[Tensor]) -> Tensor:
         images = self.start(vectors).view(len(vectors), self.coarsest, *self.shape.grids[0])
         for block, cells in zip(self.blocks, maps, strict=True):
             images = block(images, vectors, cells.flatten(0, 1))
         images = self.last(functional.relu(self.last_norm(images, vectors)))
-        return functional.pixel_shuffle(images, self.shape.patch)
+        result: Tensor = functional.pixel_shuffle(images, self.shape.patch)
+        return result

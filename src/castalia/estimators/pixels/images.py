@@ -26,8 +26,8 @@ class ImageCoding(nn.Module, ABC):
         channels: Channels of an image.
 
     Attributes:
-        texture: Whether truth looks like normal noise in every cell, which a generator then only has to shape; else
-            values are within -1 and 1.
+        texture: Whether a generator makes normal scores, which are noise in every cell that it only has to shape; else
+            it makes values within -1 and 1.
     """
 
     texture: bool
@@ -45,8 +45,12 @@ class ImageCoding(nn.Module, ABC):
         """Return images, shape ``(events, sensors, channels, rows, columns)``."""
 
     @abstractmethod
-    def decode(self, images: Tensor, rng: np.random.Generator) -> Hits:
-        """Return the hits of such images, ordered by event, sensor, u and v, at most one a pixel."""
+    def shown(self, made: Tensor) -> Tensor:
+        """Return what a generator made as images like those of ``encode``, of the same shape, with gradients."""
+
+    @abstractmethod
+    def decode(self, made: Tensor) -> Hits:
+        """Return the hits of what a generator made, ordered by event, sensor, u and v, at most one a pixel."""
 
 
 @final
@@ -79,11 +83,14 @@ class PixelImages(ImageCoding):
         images[hits.event, hits.sensor, 0, hits.u + canvas.pad_u, hits.v + canvas.pad_v] = value
         return images
 
-    def decode(self, images: Tensor, rng: np.random.Generator) -> Hits:
+    def shown(self, made: Tensor) -> Tensor:
+        """Return the same, see ``ImageCoding.shown``."""
+        return made
+
+    def decode(self, made: Tensor) -> Hits:
         """Read off the charges; those below the smallest seen are none, see ``ImageCoding.decode``."""
-        del rng
         canvas = self.canvas
-        inside = images[
+        inside = made[
             :,
             :,
             0,
@@ -92,4 +99,4 @@ class PixelImages(ImageCoding):
         ]
         charge = ((inside + 1.0) * (0.5 * math.log(canvas.array.charges))).expm1().round().long()
         event, sensor, u, v = (charge >= self.smallest).nonzero().unbind(1)
-        return Hits(len(images), event, sensor, u, v, charge[event, sensor, u, v].clamp(max=canvas.array.charges - 1))
+        return Hits(len(made), event, sensor, u, v, charge[event, sensor, u, v].clamp(max=canvas.array.charges - 1))

@@ -1,0 +1,193 @@
+"""Do relations between sensors help? ``python benchmarks/pixels_relational.py [--quick] [--only ARM] [--seed N]``.
+
+The arms of the intra-event aware GAN, which differ by options only, learn from the same events of the pixel detector
+and are judged on the same unseen ones: independent sensors, one random vector shared by an event's sensors (the cheap
+rival), relations beside it, and the losses that look at relations. Events have a common mode of 0, where nothing may be
+invented, of 4 % and of 20 %; everything else is at the reference. Beside them stands the truth, and the truth with
+sensors shuffled among events.
+
+A finished training is a row of the result: the script goes on from there. ``--only`` and ``--seed`` restrict what is
+trained, so that several processes can share the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from castalia.data.layout import Layout, Variable
+from castalia.detectors.pxd.conditions import KNOBS, BeamConditions
+from castalia.detectors.pxd.digitiser import PixelHits
+from castalia.detectors.pxd.events import background_events
+from castalia.detectors.pxd.geometry import SENSOR_LAYER, SENSOR_NUMBER, SENSOR_PHI, SENSORS, U_CELLS, V_CELLS
+from castalia.detectors.pxd.images import occupancy
+from castalia.estimators.base import Batch, Events, Sampler
+from castalia.estimators.pixels.gan_presets import GAN_ARMS
+from castalia.estimators.pixels.hits import Hits, SensorArray, hits_of, joined, padded
+from castalia.estimators.registry import build, preset
+from castalia.rng import Stream
+from castalia.training.config import TrainingConfig
+from castalia.training.fit import fit
+from pixels_relational_measures import goals_of, measures, shuffled_error
+from pixels_relational_plan import FULL_PLAN, QUICK_PLAN, Plan
+from record import Goal, add_row, load_rows, write_result
+
+PATHS = [
+    *(f"src/castalia/{one}" for one in ("estimators/pixels", "detectors/pxd", "metrics/pixels", "nn/image_blocks.py")),
+    *(f"benchmarks/pixels_relational{part}.py" for part in ("", "_measures", "_plan")),
+]
+ARRAY = SensorArray(SENSORS, U_CELLS, V_CELLS, 256)
+NAMES = ("event", "sensor", "u", "v", "charge")
+AT_ONCE = 2
+TRAINING = {"batch_size": 2, "learning_rate": 1e-3, "final_learning_rate": 1e-4, "schedule": "cosine", "ema": 0.98}
+
+
+@cache
+def sample(common_mode: float, purpose: str, events: int) -> Hits:
+    """Simulate events at the reference but for the common mode."""
+    knobs = {**KNOBS, "common_mode": common_mode}
+    conditions = BeamConditions(**{name: np.full(AT_ONCE, value) for name, value in knobs.items()})
+    stream = Stream(1, f"relational {purpose}", str(common_mode))
+    parts = [background_events(conditions, stream.at(number)).hits for number in range(events // AT_ONCE)]
+    return joined([tensors(one) for one in parts], torch.device("cpu"))
+
+
+def tensors(hits: PixelHits) -> Hits:
+    """Return hits as the models take them."""
+    return Hits(hits.events, *(torch.from_numpy(getattr(hits, name).astype(np.int64)) for name in NAMES))
+
+
+def pixel_hits(hits: Hits) -> PixelHits:
+    """Return hits as the measures take them."""
+    kinds = (np.int32, np.uint8, np.uint8, np.uint16, np.uint8)
+    columns = (getattr(hits, name).numpy().astype(kind) for name, kind in zip(NAMES, kinds, strict=True))
+    return PixelHits(hits.events, *columns)
+
+
+def batch(hits: Hits) -> Batch:
+    """Return events with a condition that is always the same."""
+    ones = torch.ones(hits.events)
+    return Batch(Events(ones[:, None].double()), padded(hits), ones, torch.arange(hits.events))
+
+
+def positions() -> list[list[float]]:
+    """Return where the sensors are, as the application tells it."""
+    side = np.where(SENSOR_NUMBER == 1, 1.0, -1.0)
+    columns = (SENSOR_LAYER == 1, SENSOR_LAYER == 2, np.cos(SENSOR_PHI), np.sin(SENSOR_PHI), side)
+    table: list[list[float]] = np.stack(columns, axis=1).astype(float).tolist()
+    return table
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row.
+
+    Attributes:
+        common_mode: Of the events.
+        arm: The arm, or ``"truth"``.
+        seed: Of the training.
+    """
+
+    common_mode: float
+    arm: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Name of the row."""
+        return f"{self.arm} {self.common_mode:g} {self.seed}"
+
+
+def jobs(plan: Plan) -> list[Job]:
+    """Return all rows of a plan."""
+    first = plan.seeds[0]
+    truths = [Job(mode, "truth", first) for mode in plan.common_modes]
+    return truths + [Job(mode, arm, seed) for seed in plan.seeds for mode in plan.common_modes for arm in plan.arms]
+
+
+def row(plan: Plan, job: Job) -> dict[str, Any]:
+    """Train and judge one arm, or judge other true events and shuffled ones."""
+    truth = pixel_hits(sample(job.common_mode, "test", plan.test))
+    if job.arm == "truth":
+        other = pixel_hits(sample(job.common_mode, "floor", plan.test))
+        shuffled = shuffled_error(occupancy(truth), Stream(1, "relational shuffle").at())
+        return {**measures(other, truth), "shuffled_spearman_error": shuffled}
+    events, held_out = batch(sample(job.common_mode, "train", plan.train)), plan.train // 10
+    name, options = preset(plan.preset)
+    layout = Layout((Variable("luminosity"),), ARRAY.variables)
+    given = {**options, **plan.options, **GAN_ARMS[job.arm], "positions": positions()}
+    gan = build(name, given, layout, seed=job.seed)
+    began = time.monotonic()
+    rows = torch.arange(plan.train)
+    settings = TrainingConfig.model_validate({**TRAINING, "epochs": plan.epochs, "seed": job.seed})
+    fit(gan, events.take(rows >= held_out), events.take(rows < held_out), settings)
+    trained = time.monotonic()
+    if not isinstance(gan, Sampler):
+        raise TypeError(name)
+    condition = Events(torch.ones(plan.test, 1, dtype=torch.float64))
+    drawn = pixel_hits(hits_of(gan.sample(condition, 1, Stream(job.seed, "relational draws").at())))
+    sampling = (time.monotonic() - trained) / plan.test
+    return {**measures(drawn, truth), "training_seconds": trained - began, "seconds_an_event": sampling}
+
+
+def measure(plan: Plan, only: str | None, seed: int | None) -> tuple[dict[str, Any], list[str]]:
+    """Make the rows that are asked for and missing; return all that are there, and the names of those that are not."""
+    began, rows = time.monotonic(), load_rows(plan.name, PATHS)
+    for job in jobs(plan):
+        asked = only in (None, job.arm) and seed in (None, job.seed)
+        if job.key in rows or not (asked or job.arm == "truth"):
+            continue
+        sys.stdout.write(f"{job.key}\n")
+        sys.stdout.flush()
+        rows[job.key] = row(plan, job)
+        add_row(plan.name, job.key, rows[job.key], paths=PATHS, seconds=time.monotonic() - began)
+    rows = {**load_rows(plan.name, PATHS), **rows}  # those of other processes
+    return rows, [job.key for job in jobs(plan) if job.key not in rows]
+
+
+def claims(plan: Plan, rows: Mapping[str, Any]) -> list[Goal]:
+    """Return the goals; of the quick form, that it runs through and that independent sensors are independent."""
+    if plan is QUICK_PLAN:
+        alone, true = rows["independent 0.2 1"], rows["truth 0.2 1"]
+        return [
+            Goal("|occupancy bias| of the independent arm", abs(alone["occupancy_bias"]), "<=", 0.1),
+            Goal("variance ratio of the independent arm", alone["variance_ratio"], "<=", 0.5 * true["variance_ratio"]),
+        ]
+    arms: dict[str, list[Any]] = {}
+    for job in jobs(plan):
+        if job.key in rows:
+            arms.setdefault(f"{job.arm} {job.common_mode:g}", []).append(rows[job.key])
+    truth = {f"{mode:g}": arms[f"truth {mode:g}"][0] for mode in plan.common_modes if f"truth {mode:g}" in arms}
+    return goals_of(arms, truth)
+
+
+def main() -> None:
+    """Train and judge what is missing, and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", help="the one arm to train", choices=FULL_PLAN.arms)
+    parser.add_argument("--seed", type=int, help="the one seed to train")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    began, plan = time.monotonic(), QUICK_PLAN if asked.quick else FULL_PLAN
+    rows, missing = measure(plan, asked.only, asked.seed)
+    write_result(
+        plan.name,
+        values={"missing": missing},
+        goals=claims(plan, rows),
+        paths=PATHS,
+        seeds=plan.seeds,
+        seconds=time.monotonic() - began,
+    )
+
+
+if __name__ == "__main__":
+    main()
