@@ -9,7 +9,7 @@ __all__ = ["GAN_ARMS", "GAN_PRESETS"]
 _NAME = "intra_event_aware_gan"
 
 GAN_PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
-    # Images of 256 x 768 pixels, for a GPU: learning_rate = 5e-5, schedule = "constant", ema = 0.9999, batch_size = 1.
+    # Images of 256 x 768 pixels, for a GPU.
     "iea_gan_full": (
         _NAME,
         {
@@ -23,8 +23,7 @@ GAN_PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "library": 1,
         },
     ),
-    # Cells of 8 x 8 pixels, for two cores: learning_rate = 1e-3, final_learning_rate = 1e-4,
-    # schedule = "cosine", ema = 0.98, batch_size = 2.
+    # Cells of 8 x 8 pixels, for two cores.
     "iea_gan_small": (_NAME, {}),
     "iea_gan_tiny": (
         _NAME,
