@@ -347,7 +347,7 @@ def test_a_missing_extra_names_itself(tmp_path, monkeypatch):
         ("generate", "nothing"),
         ("simulate", "train"),
         ("simulate", "train", "absent.toml", "-o", "new"),
-        ("demo", "pixels", "-o", "new"),
+        ("demo", "pixel", "-o", "new"),
     ],
     ids=lambda words: " ".join(map(str, words)),
 )

@@ -15,6 +15,7 @@ from castalia.data.feature_arrays import ObjectArrays
 from castalia.data.layout import Layout, Variable
 from castalia.estimators.arrays import batch_from_arrays
 from castalia.estimators.base import Batch, Density, Estimator, Events
+from castalia.estimators.event_estimator import EventEstimator
 from castalia.estimators.flow_matching.continuous import ContinuousBlock
 from castalia.estimators.registry import BUILT_IN, PRESETS, build
 from castalia.rng import Stream
@@ -166,6 +167,18 @@ def make() -> Callable[..., tuple[Estimator, Batch]]:
 def encoded() -> Callable[[Estimator, Events], Tensor]:
     """Return ``encoded(estimator, condition)``: what the blocks of a flow see of a condition."""
     return lambda flow, condition: flow.encoder(condition) if flow.takes_lists else flow.conditions(condition.flat)
+
+
+@pytest.fixture
+def undisturbed() -> Callable[[Estimator], Estimator]:
+    """Return ``undisturbed(estimator)``: one that draws nothing anew, which takes noise in no order known here."""
+
+    def without_edges(estimator: Estimator) -> Estimator:
+        if isinstance(estimator, EventEstimator):
+            estimator.highest.fill_(torch.inf)
+        return estimator
+
+    return without_edges
 
 
 @pytest.fixture

@@ -26,8 +26,9 @@ def test_inverse_undoes_forward(make, flow, size, solver_error, encoded):
         assert not torch.allclose(there_and_back(estimator, condition.roll(1, 0)), x, rtol=1e-3, atol=1e-3 + solver)
 
 
-def test_samples_are_the_inverse_of_the_noise(make, flow, size, solver_error, encoded):
+def test_samples_are_the_inverse_of_the_noise(make, flow, size, solver_error, encoded, undisturbed):
     estimator, events = make(flow, size)
+    undisturbed(estimator)
     stream = Stream(3, "sampling")
     noise = stream.at().standard_normal((200, size), dtype=np.float32)
     condition = encoded(estimator, events.condition.map(lambda c: c[:100])).repeat_interleave(2, dim=0)
