@@ -110,3 +110,17 @@ def test_sensors_stay_together():
     ordered = in_order_of_score(given, np.full(300, -20.0, dtype=np.float32), Stream(1, "x").at())
     assert ordered.sensor.tolist() == given.sensor.tolist()
     assert sorted(ordered.entry.tolist()) == list(range(300))
+
+
+def test_a_cluster_comes_to_many_places():
+    array, many = SensorArray(1, 100, 200, 256), 12_000
+    one = ClusterLibrary(array, 1)
+    first = torch.zeros(1).long()
+    one.update(Hits(1, first, first, torch.tensor([50]), torch.tensor([195]), torch.tensor([9])), Stream(1, "x").at())
+    one.finish()
+    entry = np.zeros(many, dtype=np.int64)
+    hits = until_reached(one, Candidates(entry, entry), np.array([many]), np.array([2.0 * many]), Stream(2, "y").at())
+    u, v = hits.u.numpy(), hits.v.numpy()
+    # Within a tenth of the sensor to either side, and at the border back into it: 21 by 25 of its 20,000 pixels.
+    assert (u.min(), u.max(), v.min(), v.max()) == (40, 60, 175, 199)
+    assert len(hits) == 21 * 25

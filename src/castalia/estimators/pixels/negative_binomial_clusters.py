@@ -37,7 +37,7 @@ class NegativeBinomialClustersConfig(StrictModel):
     """
 
     positions: tuple[tuple[float, ...], ...] = ()
-    entries: int = Field(default=4096, ge=1)
+    entries: int = Field(default=8192, ge=1)
     law: Law = "additive"
     common_mode: bool = False
 

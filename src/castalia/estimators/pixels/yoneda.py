@@ -59,7 +59,7 @@ class YonedaVAEConfig(StrictModel):
     event_latent: int = Field(default=4, ge=1)
     sensor_latent: int = Field(default=4, ge=1)
     width: int = Field(default=32, ge=1)
-    entries: int = Field(default=4096, ge=1)
+    entries: int = Field(default=8192, ge=1)
     oversample: float = Field(default=3.0, ge=1.2)
     encoded_hits: int = Field(default=8192, ge=1)
     scored_sensors: int = Field(default=6, ge=1)
