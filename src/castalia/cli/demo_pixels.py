@@ -43,8 +43,8 @@ class _Size:
     expected: tuple[float, ...]  # seconds of each step on two cores
 
 
-FULL = _Size(events=500, fresh=200, epochs=10, expected=(17, 7, 60, 27, 84))
-QUICK = _Size(events=160, fresh=80, epochs=6, expected=(4, 3, 13, 10, 25))
+FULL = _Size(events=500, fresh=200, epochs=15, expected=(17, 7, 75, 27, 84))
+QUICK = _Size(events=160, fresh=80, epochs=15, expected=(4, 3, 25, 10, 25))
 
 ARMS: Final = (
     ("baseline", 'preset = "negative_binomial_clusters"', "Count hits and keep clusters: the baseline"),

@@ -83,7 +83,8 @@ class YonedaVAE(Estimator, Sampler):
     multiply the rates of ``CountModel``, and weigh clusters proposed from a library (``CandidateScore``). The prior of
     the latent variables given the conditions learns from an averaged encoder; the encoder is held to the prior. All
     networks see the conditions as the sources' shares of each sensor's rate, and none beyond those of training events.
-    The latent factors have mean one under the prior, so that mean numbers remain those of the regression.
+    The latent factors have mean one under the prior, so that mean numbers remain those of the regression. What chooses
+    the best epoch is the bound on the likelihood of the numbers, and the score.
 
     This is ours, after the published idea; the authors' code was not available. Without relations and with
     ``law="log_affine"`` it is a conditional SetVAE.
@@ -165,7 +166,9 @@ class YonedaVAE(Estimator, Sampler):
         count = -negative_binomial_log_prob(counts.to(context), (mean * factor).clamp(min=1e-6), excess).sum(1)
         score = self._telling_apart(hits, self._seen(event, sensor), shares, rng)
         terms = {"counts": count, "divergence": divergence, "prior": lesson, "score": score}
-        return Losses(count + divergence + lesson + self.config.score_weight * score, terms)
+        total = count + divergence + self.config.score_weight * score
+        # The lesson is as large as the divergence, and of no use to whoever chooses the best epoch.
+        return Losses(total + lesson if self.training else total, terms)
 
     def _lesson(self, hits: Hits, seen: Tensor, context: Tensor, rng: np.random.Generator) -> Tensor:
         """Return by how much the prior misses what the averaged encoder says."""
