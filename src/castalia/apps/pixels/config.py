@@ -38,9 +38,8 @@ POSITIONS: Final = tuple(
 )
 """Of every sensor: whether it is of layer 1, of layer 2, cosine and sine of its azimuth, and 1 forward, -1 backward."""
 
-# Of 70,000 hits each, few events fit into a step, and a few hundred make few steps.
-# Some hundreds of events make few steps. With a third of the rate, and an average over twice as many steps, ten epochs of
-# 400 events leave the set VAE before it has learned what the sensors of an event have in common.
+# Of 70,000 hits each, few events fit into a step, and a few hundred make few steps. With a third of this rate, and an
+# average over twice as many steps, ten epochs of 400 events end before the set VAE has learned what sensors share.
 _TRAINING: Final = {**TRAINING_OTHERWISE, "epochs": 15, "batch_size": 8, "learning_rate": 3e-3, "ema": 0.98}
 
 # Columns that `sample` writes itself.
