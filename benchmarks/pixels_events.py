@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
+from castalia.apps.pixels.config import ARRAY, POSITIONS
 from castalia.data.layout import Layout, Variable
 from castalia.detectors.pxd.conditions import KNOBS, BeamConditions
 from castalia.detectors.pxd.events import background_events
-from castalia.detectors.pxd.geometry import (
-    SENSOR_LAYER,
-    SENSOR_NUMBER,
-    SENSOR_PHI,
-    SENSORS,
-    U_CELLS,
-    V_CELLS,
-)
-from castalia.estimators.base import Batch, Estimator, Events
-from castalia.estimators.pixels.hits import Hits, SensorArray, padded
+from castalia.estimators.base import Batch, Events
+from castalia.estimators.pixels.hits import Hits, padded
 from castalia.estimators.registry import build, preset
 from castalia.rng import Stream
+from castalia.runs.configuration import TRAINING_OF_PRESET
 from castalia.training.config import TrainingConfig
 from castalia.training.fit import fit
 
-__all__ = ["ARRAY", "CONDITIONS", "made_model", "say", "simulated", "trained_model"]
+__all__ = ["CONDITIONS", "made_model", "say", "simulated", "trained_model"]
 
-ARRAY = SensorArray(SENSORS, U_CELLS, V_CELLS, 256)
 CONDITIONS = tuple(name for name in KNOBS if name != "common_mode")
-POSITIONS = np.column_stack(
-    [
-        SENSOR_LAYER == 1,
-        SENSOR_LAYER == 2,
-        np.cos(SENSOR_PHI),
-        np.sin(SENSOR_PHI),
-        np.where(SENSOR_NUMBER == 1, 1.0, -1.0),
-    ]
-).tolist()
 LAYOUT = Layout(tuple(Variable(name) for name in CONDITIONS), ARRAY.variables)
 AT_ONCE = 4
 
@@ -74,18 +59,26 @@ def simulated(events: int, low: float, high: float, purpose: str, common_mode: f
     return Batch(Events(condition), target, torch.ones(events), torch.arange(events))
 
 
-def made_model(name: str, seed: int = 1) -> Estimator:
-    """Build the model of a preset for the pixel detector."""
+def made_model(name: str, seed: int = 1, options: Mapping[str, Any] | None = None) -> Any:
+    """Build the model of a preset for the pixel detector, with some of its options changed."""
     estimator, config = preset(name)
-    options: dict[str, Any] = {**config, "positions": POSITIONS}
-    return build(estimator, options, LAYOUT, seed)
+    return build(estimator, {**config, **(options or {}), "positions": POSITIONS}, LAYOUT, seed)
 
 
-def trained_model(name: str, events: Batch, epochs: int, seed: int) -> Estimator:
-    """Train the model of a preset."""
-    model = made_model(name, seed)
+def trained_model(
+    name: str,
+    events: Batch,
+    epochs: int,
+    seed: int,
+    *,
+    options: Mapping[str, Any] | None = None,
+    validation: Batch | None = None,
+) -> Any:
+    """Train the model of a preset as the application does, but for the number of epochs."""
+    model = made_model(name, seed, options)
     if model.objectives():
-        fit(model, events, None, TrainingConfig(epochs=epochs, batch_size=8, learning_rate=3e-3, seed=seed))
+        settings = TrainingConfig.model_validate({**TRAINING_OF_PRESET[name], "epochs": epochs, "seed": seed})
+        fit(model, events, validation, settings)
     else:
         model.prepare([events])
     return model.eval()

@@ -12,15 +12,16 @@ from typing import Any
 
 import torch
 
+from castalia.apps.pixels.config import ARRAY
 from castalia.estimators.base import Batch, Events, Sampler
 from castalia.estimators.pixels.hits import Hits, hits_of
 from castalia.rng import Stream
-from pixels_events import ARRAY, say, simulated, trained_model
+from pixels_events import say, simulated, trained_model
 from pixels_extrapolation_measures import Summary, compared, goals_of
 from record import add_row, load_rows, write_result
 
 PATHS = [
-    *(f"src/castalia/{one}" for one in ("detectors/pxd", "estimators/pixels", "metrics/pixels/shared.py")),
+    *(f"src/castalia/{one}" for one in ("detectors/pxd", "estimators/pixels", "metrics/pixels")),
     *(f"benchmarks/pixels_{part}.py" for part in ("events", "extrapolation", "extrapolation_measures")),
 ]
 MODELS = {

@@ -8,10 +8,12 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from castalia.estimators.pixels.hits import Hits
+from castalia.metrics.pixels.correlations import mean_correlation
+from castalia.metrics.pixels.occupancy import mean_absolute_bias
 from castalia.metrics.pixels.shared import variance_ratio
+from castalia.metrics.pixels.spectra import histogram_wasserstein
 from record import Goal
 
 __all__ = ["Summary", "compared", "goals_of"]
@@ -26,7 +28,7 @@ class Summary:
 
     Attributes:
         counts: Hits by event and sensor, shape ``(events, sensors)``.
-        charges: Hits by charge, shape ``(256,)``.
+        charges: Hits by charge, piece by piece, shape ``(pieces, 256)``.
     """
 
     counts: Floats
@@ -36,7 +38,7 @@ class Summary:
     def of(cls, hits: list[Hits], sensors: int) -> Summary:
         """Count the hits of events that come in pieces."""
         counts = np.concatenate([one.counts(sensors).numpy() for one in hits]).astype(np.float64)
-        charges = np.sum([np.bincount(one.charge.numpy(), minlength=256) for one in hits], axis=0)
+        charges = np.stack([np.bincount(one.charge.numpy(), minlength=256) for one in hits])
         return cls(counts, charges.astype(np.float64))
 
 
@@ -49,15 +51,15 @@ def compared(drawn: Summary, true: Summary) -> dict[str, Any]:
     return {
         "count_bias": total.mean() / of_truth.mean() - 1.0,
         "count_bias_error": float(np.hypot(errors[0], errors[1])),
-        "sensor_bias": float(np.abs(bias).mean()),
+        "sensor_bias": mean_absolute_bias(true.counts, drawn.counts),
         "sensor_bias_worst": float(np.abs(bias).max()),
-        "charge_w1": float(np.abs(_cumulative(drawn.charges) - _cumulative(true.charges)).sum()),
+        "charge_w1": histogram_wasserstein(drawn.charges, true.charges),
         "variance_ratio": ratio.value,
         "variance_ratio_error": ratio.error,
         "variance_ratio_true": ratio_true.value,
         "variance_ratio_true_error": ratio_true.error,
-        "correlation": _correlation(drawn.counts),
-        "correlation_true": _correlation(true.counts),
+        "correlation": mean_correlation(drawn.counts).value,
+        "correlation_true": mean_correlation(true.counts).value,
     }
 
 
@@ -97,13 +99,3 @@ def goals_of(rows: Mapping[str, Mapping[str, Any]], quick: bool) -> list[Goal]:
         Goal("|variance ratio / truth's - 1| at 2", abs(kept - 1.0), "<=", 0.25, spread * kept),
         Goal("charge W1 at 2 (ADU)", mean("yoneda", "charge_w1"), "<=", 1.0),
     ]
-
-
-def _cumulative(charges: Floats) -> Floats:
-    return np.asarray(np.cumsum(charges / charges.sum()))
-
-
-def _correlation(counts: Floats) -> float:
-    """Return the mean rank correlation of two sensors."""
-    matrix = np.asarray(spearmanr(counts).statistic)
-    return float(matrix[~np.eye(len(matrix), dtype=bool)].mean())

@@ -13,77 +13,36 @@ trained, so that several processes can share the work.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
 
-from castalia.data.layout import Layout, Variable
-from castalia.detectors.pxd.conditions import KNOBS, BeamConditions
-from castalia.detectors.pxd.digitiser import PixelHits
-from castalia.detectors.pxd.events import background_events
-from castalia.detectors.pxd.geometry import SENSOR_LAYER, SENSOR_NUMBER, SENSOR_PHI, SENSORS, U_CELLS, V_CELLS
+from castalia.apps.pixels.events import from_events
 from castalia.detectors.pxd.images import occupancy
-from castalia.estimators.base import Batch, Events, Sampler
+from castalia.estimators.base import Batch
 from castalia.estimators.pixels.gan_presets import GAN_ARMS
-from castalia.estimators.pixels.hits import Hits, SensorArray, hits_of, joined, padded
-from castalia.estimators.registry import build, preset
+from castalia.metrics.pixels.correlations import matrix_difference
+from castalia.metrics.pixels.shuffled import shuffle_sensors
 from castalia.rng import Stream
-from castalia.training.config import TrainingConfig
-from castalia.training.fit import fit
-from pixels_relational_measures import goals_of, measures, shuffled_error
+from pixels_events import say, simulated, trained_model
+from pixels_relational_measures import goals_of, measures
 from pixels_relational_plan import FULL_PLAN, QUICK_PLAN, Plan
 from record import Goal, add_row, load_rows, write_result
 
 PATHS = [
     *(f"src/castalia/{one}" for one in ("estimators/pixels", "detectors/pxd", "metrics/pixels", "nn/image_blocks.py")),
-    *(f"benchmarks/pixels_relational{part}.py" for part in ("", "_measures", "_plan")),
+    *(f"benchmarks/pixels_{part}.py" for part in ("events", "relational", "relational_measures", "relational_plan")),
 ]
-ARRAY = SensorArray(SENSORS, U_CELLS, V_CELLS, 256)
-NAMES = ("event", "sensor", "u", "v", "charge")
-AT_ONCE = 2
-TRAINING = {"batch_size": 2, "learning_rate": 1e-3, "final_learning_rate": 1e-4, "schedule": "cosine", "ema": 0.98}
 
 
 @cache
-def sample(common_mode: float, purpose: str, events: int) -> Hits:
+def sample(common_mode: float, purpose: str, events: int) -> Batch:
     """Simulate events at the reference but for the common mode."""
-    knobs = {**KNOBS, "common_mode": common_mode}
-    conditions = BeamConditions(**{name: np.full(AT_ONCE, value) for name, value in knobs.items()})
-    stream = Stream(1, f"relational {purpose}", str(common_mode))
-    parts = [background_events(conditions, stream.at(number)).hits for number in range(events // AT_ONCE)]
-    return joined([tensors(one) for one in parts], torch.device("cpu"))
-
-
-def tensors(hits: PixelHits) -> Hits:
-    """Return hits as the models take them."""
-    return Hits(hits.events, *(torch.from_numpy(getattr(hits, name).astype(np.int64)) for name in NAMES))
-
-
-def pixel_hits(hits: Hits) -> PixelHits:
-    """Return hits as the measures take them."""
-    kinds = (np.int32, np.uint8, np.uint8, np.uint16, np.uint8)
-    columns = (getattr(hits, name).numpy().astype(kind) for name, kind in zip(NAMES, kinds, strict=True))
-    return PixelHits(hits.events, *columns)
-
-
-def batch(hits: Hits) -> Batch:
-    """Return events with a condition that is always the same."""
-    ones = torch.ones(hits.events)
-    return Batch(Events(ones[:, None].double()), padded(hits), ones, torch.arange(hits.events))
-
-
-def positions() -> list[list[float]]:
-    """Return where the sensors are, as the application tells it."""
-    side = np.where(SENSOR_NUMBER == 1, 1.0, -1.0)
-    columns = (SENSOR_LAYER == 1, SENSOR_LAYER == 2, np.cos(SENSOR_PHI), np.sin(SENSOR_PHI), side)
-    table: list[list[float]] = np.stack(columns, axis=1).astype(float).tolist()
-    return table
+    return simulated(events, 1.0, 1.0, f"relational {purpose} {common_mode}", common_mode)
 
 
 @dataclass(frozen=True)
@@ -115,25 +74,25 @@ def jobs(plan: Plan) -> list[Job]:
 
 def row(plan: Plan, job: Job) -> dict[str, Any]:
     """Train and judge one arm, or judge other true events and shuffled ones."""
-    truth = pixel_hits(sample(job.common_mode, "test", plan.test))
+    tested = sample(job.common_mode, "test", plan.test)
+    truth = from_events(tested.target)
     if job.arm == "truth":
-        other = pixel_hits(sample(job.common_mode, "floor", plan.test))
-        shuffled = shuffled_error(occupancy(truth), Stream(1, "relational shuffle").at())
-        return {**measures(other, truth), "shuffled_spearman_error": shuffled}
-    events, held_out = batch(sample(job.common_mode, "train", plan.train)), plan.train // 10
-    name, options = preset(plan.preset)
-    layout = Layout((Variable("luminosity"),), ARRAY.variables)
-    given = {**options, **plan.options, **GAN_ARMS[job.arm], "positions": positions()}
-    gan = build(name, given, layout, seed=job.seed)
-    began = time.monotonic()
-    rows = torch.arange(plan.train)
-    settings = TrainingConfig.model_validate({**TRAINING, "epochs": plan.epochs, "seed": job.seed})
-    fit(gan, events.take(rows >= held_out), events.take(rows < held_out), settings)
+        other = from_events(sample(job.common_mode, "floor", plan.test).target)
+        counts = occupancy(truth)
+        shuffled = shuffle_sensors(counts, Stream(1, "relational shuffle").at())
+        return {**measures(other, truth), "shuffled_spearman_error": matrix_difference(shuffled, counts)}
+    events, held_out = sample(job.common_mode, "train", plan.train), plan.train // 10
+    began, rows = time.monotonic(), torch.arange(plan.train)
+    gan = trained_model(
+        plan.preset,
+        events.take(rows >= held_out),
+        plan.epochs,
+        job.seed,
+        options={**plan.options, **GAN_ARMS[job.arm]},
+        validation=events.take(rows < held_out),
+    )
     trained = time.monotonic()
-    if not isinstance(gan, Sampler):
-        raise TypeError(name)
-    condition = Events(torch.ones(plan.test, 1, dtype=torch.float64))
-    drawn = pixel_hits(hits_of(gan.sample(condition, 1, Stream(job.seed, "relational draws").at())))
+    drawn = from_events(gan.sample(tested.condition, 1, Stream(job.seed, "relational draws").at()))
     sampling = (time.monotonic() - trained) / plan.test
     return {**measures(drawn, truth), "training_seconds": trained - began, "seconds_an_event": sampling}
 
@@ -145,8 +104,7 @@ def measure(plan: Plan, only: str | None, seed: int | None) -> tuple[dict[str, A
         asked = only in (None, job.arm) and seed in (None, job.seed)
         if job.key in rows or not (asked or job.arm == "truth"):
             continue
-        sys.stdout.write(f"{job.key}\n")
-        sys.stdout.flush()
+        say(job.key)
         rows[job.key] = row(plan, job)
         add_row(plan.name, job.key, rows[job.key], paths=PATHS, seconds=time.monotonic() - began)
     rows = {**load_rows(plan.name, PATHS), **rows}  # those of other processes

@@ -6,33 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import spearmanr, wasserstein_distance
+from scipy.stats import wasserstein_distance
 
 from castalia.detectors.pxd.digitiser import PixelHits
 from castalia.detectors.pxd.images import occupancy
 from castalia.metrics.pixels.clusters import find_clusters
+from castalia.metrics.pixels.correlations import matrix_difference
+from castalia.metrics.pixels.occupancy import mean_absolute_bias
 from castalia.metrics.pixels.shared import matched_hit_excess, variance_ratio
 from record import Goal
 
-__all__ = ["difference", "goals_of", "measures", "shuffled_error", "spearman_error"]
-
-
-def spearman_error(drawn: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
-    """Return the root mean square difference of the pairs' Spearman coefficients.
-
-    Args:
-        drawn: Numbers of hits, shape ``(events, sensors)``.
-        truth: The same of true events.
-    """
-    one, other = (np.asarray(spearmanr(counts).statistic) for counts in (drawn, truth))
-    pairs = np.triu_indices(len(one), 1)
-    return float(np.sqrt(np.mean((one - other)[pairs] ** 2)))
-
-
-def shuffled_error(truth: NDArray[np.int64], rng: np.random.Generator) -> float:
-    """Return the error of truth with every sensor's events in an order of its own: what knowing nothing comes to."""
-    return spearman_error(rng.permuted(truth, axis=0), truth)
+__all__ = ["difference", "goals_of", "measures"]
 
 
 def measures(drawn: PixelHits, truth: PixelHits) -> dict[str, float]:
@@ -42,11 +26,11 @@ def measures(drawn: PixelHits, truth: PixelHits) -> dict[str, float]:
     of_sensor = np.abs(counts.mean(axis=0) / true.mean(axis=0) - 1.0)
     return {
         "occupancy_bias": float(counts.sum() / true.sum() - 1.0),
-        "sensor_bias": float(of_sensor.mean()),
+        "sensor_bias": mean_absolute_bias(true, counts),
         "worst_sensor_bias": float(of_sensor.max()),
         "charge_w1": float(wasserstein_distance(drawn.charge, truth.charge)),
         "cluster_size_w1": float(wasserstein_distance(find_clusters(drawn).size, find_clusters(truth).size)),
-        "spearman_error": spearman_error(counts, true),
+        "spearman_error": matrix_difference(counts, true),
         "variance_ratio": ratio.value,
         "variance_ratio_error": ratio.error,
         "matched_excess": excess.value,

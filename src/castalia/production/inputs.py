@@ -14,6 +14,7 @@ from castalia.data.checks import BadRowPolicy, check_table
 from castalia.data.copies import distinct_contents
 from castalia.data.features import Features
 from castalia.data.readers import open_reader
+from castalia.data.schema import Schema
 from castalia.data.table import Table
 from castalia.data.usable import UsableFiles, usable_files
 from castalia.errors import DataError
@@ -41,6 +42,19 @@ class InputPlan:
     first_event: dict[str, int]
     inputs: UsableFiles
     entries: int
+
+    def sampled_schema(self, features: Features) -> Schema:
+        """Return the columns of what is sampled for the events of the files.
+
+        Raises:
+            DataError: If the files differ in them.
+        """
+        schemas = {path: features.output_schema(file.columns) for path, file in self.inputs.files.items()}
+        first = self.inputs.paths[0]
+        other = next((path for path, schema in schemas.items() if schema != schemas[first]), None)
+        if other is not None:
+            raise DataError(f"{other}: has other columns or types than {first}; sample the two separately.")
+        return schemas[first]
 
 
 @final

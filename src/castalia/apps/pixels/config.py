@@ -18,7 +18,7 @@ from castalia.errors import ConfigError
 from castalia.estimators.condition_encoding import require_condition
 from castalia.estimators.pixels.hits import SensorArray
 from castalia.estimators.registry import estimator_class
-from castalia.runs.configuration import TRAINING_OTHERWISE, ModelConfig, absolute_files, parse_toml
+from castalia.runs.configuration import ModelConfig, absolute_files, parse_toml
 from castalia.training.config import TrainingConfig
 
 __all__ = ["ARRAY", "FLAG", "POSITIONS", "PRESET", "PixelsConfig", "parse_config"]
@@ -37,10 +37,6 @@ POSITIONS: Final = tuple(
     for layer, phi, number in zip(SENSOR_LAYER, SENSOR_PHI, SENSOR_NUMBER, strict=True)
 )
 """Of every sensor: whether it is of layer 1, of layer 2, cosine and sine of its azimuth, and 1 forward, -1 backward."""
-
-# Of 70,000 hits each, few events fit into a step, and a few hundred make few steps. With a third of this rate, and an
-# average over twice as many steps, ten epochs of 400 events end before the set VAE has learned what sensors share.
-_TRAINING: Final = {**TRAINING_OTHERWISE, "epochs": 15, "batch_size": 8, "learning_rate": 3e-3, "ema": 0.98}
 
 # Columns that `sample` writes itself.
 _WRITTEN: Final = frozenset({FLAG, *(spec.name for spec in (*HIT_COLUMNS, *BASF2_COLUMNS))})
@@ -122,8 +118,5 @@ def parse_config(text: str, path: Path, folder: Path, seed: int | None = None) -
     Raises:
         ConfigError: If the text is no TOML, or has an unknown key or a wrong value.
     """
-    documentation = "docs/pixels.md"
-    config = parse_toml(
-        PixelsConfig, text, path, documentation=documentation, seed=seed, preset=PRESET, otherwise=_TRAINING
-    )
+    config = parse_toml(PixelsConfig, text, path, documentation="docs/pixels.md", seed=seed, preset=PRESET)
     return config.model_copy(update={"data": absolute_files(config.data, folder)})

@@ -28,7 +28,6 @@ from castalia.estimators.pixels.hits import HIT_FEATURES, HITS, hits_of
 
 __all__ = ["PixelSample", "from_events", "joined", "read_events", "to_batch", "with_hits"]
 
-
 _LEAST: Final = (0, 0, 0, 1)
 _ENDS: Final = (ARRAY.sensors, ARRAY.u, ARRAY.v, ARRAY.charges)
 """Smallest values of a hit's features, and those after the largest."""
@@ -200,9 +199,7 @@ def from_events(events: Events) -> PixelHits:
         MachineError: If there are hits outside the detector, without charge, out of order, or twice in a pixel.
     """
     drawn = hits_of(events)
-    for name, low, end in zip(
-        HIT_FEATURES, (0, 0, 0, 1), (ARRAY.sensors, ARRAY.u, ARRAY.v, ARRAY.charges), strict=True
-    ):
+    for name, low, end in zip(HIT_FEATURES, _LEAST, _ENDS, strict=True):
         values = getattr(drawn, name)
         if len(values) and not (low <= int(values.min()) and int(values.max()) < end):
             raise MachineError(

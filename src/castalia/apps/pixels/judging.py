@@ -147,10 +147,9 @@ def judge(truth: Gathered, made: Gathered, condition: NDArray[np.float64], seed:
         DataError: If there are too few events, or the samples do not go together.
     """
     true, sampled = truth.summary, made.summary
-    halves = matched_halves(expected_at(condition, true.occupancy.sum(axis=1)), seed)
-    few = len(truth.pairs)
-    first = matched_halves(expected_at(condition, true.occupancy.sum(axis=1))[:few], seed)
-    frechet, named = _frechet(true, sampled, halves, condition, seed)
+    expected = expected_at(condition, true.occupancy.sum(axis=1))
+    halves, first = matched_halves(expected, seed), matched_halves(expected[: len(truth.pairs)], seed)
+    frechet, named = _frechet(true, sampled, halves, expected, seed)
     return Judgement(
         occupancies=_occupancies(true, sampled, halves),
         spectra={
@@ -232,14 +231,14 @@ def _auc(true: PixelSummary, sampled: PixelSummary, condition: NDArray[np.float6
 
 
 def _frechet(
-    true: PixelSummary, sampled: PixelSummary, halves: list[Half], condition: NDArray[np.float64], seed: int
+    true: PixelSummary, sampled: PixelSummary, halves: list[Half], expected: NDArray[np.float64], seed: int
 ) -> tuple[dict[str, FlooredDistance], tuple[float, float]]:
     physics = floored(frechet_distance, *standardised(physics_features(true), physics_features(sampled)), halves)
     # Every fourth event is learned from, and is judged in no half.
     learned = np.arange(len(true)) % 4 == 0
     network = learn_sensors(true.images[learned], seed)
     here, there = true.images[~learned], sampled.images[~learned]
-    rest = matched_halves(expected_at(condition, true.occupancy.sum(axis=1))[~learned], seed)
+    rest = matched_halves(expected[~learned], seed)
     features = [network.features(one) for one in (here, there)]
     wide = standardised(*(one.reshape(-1, one.shape[2]) for one in features))
     one, other = (flat.reshape(features[0].shape) for flat in wide)

@@ -154,13 +154,10 @@ def _refusal(
 
 def _schema(features: Features, plan: InputPlan, request: SampleRequest) -> Schema:
     """Return the columns to write: those that pass through as they are stored, the flag, and the hits."""
-    schemas = {path: features.output_schema(file.columns) for path, file in plan.inputs.files.items()}
-    first = plan.inputs.paths[0]
-    other = next((path for path, schema in schemas.items() if schema != schemas[first]), None)
-    if other is not None:
-        raise DataError(f"{other}: has other columns or types than {first}; sample the two separately.")
     flag = ColumnSpec(name=FLAG, dtype="bool", role="selection")
-    return schemas[first].with_columns(flag, *(BASF2_COLUMNS if _in_basf2_terms(request) else HIT_COLUMNS))
+    return plan.sampled_schema(features).with_columns(
+        flag, *(BASF2_COLUMNS if _in_basf2_terms(request) else HIT_COLUMNS)
+    )
 
 
 def _provenance(request: SampleRequest, model: PixelModel, plan: InputPlan) -> dict[str, Any]:

@@ -132,12 +132,7 @@ def _plan(request: SampleRequest, model: ResponseModel) -> tuple[InputPlan, Sche
         draws=request.draws,
         members=model.config.model.members if request.members else 1,
     )
-    schemas = {path: model.features.output_schema(file.columns) for path, file in plan.inputs.files.items()}
-    first = plan.inputs.paths[0]
-    other = next((path for path, schema in schemas.items() if schema != schemas[first]), None)
-    if other is not None:
-        raise DataError(f"{other}: has other columns or types than {first}; sample the two separately.")
-    return plan, schemas[first]
+    return plan, plan.sampled_schema(model.features)
 
 
 def sample(

@@ -33,7 +33,7 @@ from castalia.estimators.pixels.gan_losses import (
 from castalia.estimators.pixels.generator import ImageGenerator, ImageShape
 from castalia.estimators.pixels.hits import SensorArray, hits_of, joined, padded
 from castalia.estimators.pixels.images import PixelImages
-from castalia.estimators.pixels.relational_reasoning import RelationalReasoning, SensorTokens, position_table
+from castalia.estimators.pixels.relational_reasoning import RelationalReasoning, SensorTokens
 from castalia.rng import Stream
 
 __all__ = ["IntraEventAwareGAN", "IntraEventAwareGANConfig"]
@@ -126,7 +126,7 @@ class IntraEventAwareGAN(Estimator, Sampler):
         super().__init__()
         self.config, self.layout = config, layout
         array = SensorArray.of(layout)
-        positions = position_table(config.positions, array.sensors)
+        positions = array.position_table(config.positions)
         canvas = Canvas.over(array, config.cell, config.patch * 2 ** (len(config.features) - 1))
         self.coding = PixelImages(canvas) if config.cell == 1 else CellImages(canvas, config.library)
         self.conditions = Conditions(layout.condition)

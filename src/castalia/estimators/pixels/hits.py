@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import final
 
@@ -12,15 +12,18 @@ from torch import Tensor
 
 from castalia.data.layout import Layout, Variable
 from castalia.errors import ConfigError, DataError
-from castalia.estimators.base import Events, ObjectSet
+from castalia.estimators.base import Batch, Events, ObjectSet
 
-__all__ = ["HITS", "HIT_FEATURES", "Hits", "SensorArray", "hits_of", "joined", "padded"]
+__all__ = ["HITS", "HIT_FEATURES", "Hits", "SensorArray", "hits_in_pieces", "hits_of", "joined", "padded"]
 
 HITS = "hits"
 """Name of the list of hits among an event's objects."""
 
 HIT_FEATURES = ("sensor", "u", "v", "charge")
 """Features of a hit, in order: number of the sensor, cell along u and v, charge; all are whole numbers."""
+
+
+_EVENTS = 8  # read at a time: an event of 70,000 hits takes 3 MB in whole numbers
 
 
 @final
@@ -54,6 +57,20 @@ class SensorArray:
                 f"not {', '.join(names) or 'an empty one'}; use `castalia pixels train`."
             )
         return cls(*(round(v.bounds[1] + 0.5) for v in layout.target if v.bounds is not None))
+
+    def position_table(self, positions: tuple[tuple[float, ...], ...]) -> Tensor:
+        """Return what is known of where the sensors are, shape ``(sensors, P)``; P is 0 where nothing is.
+
+        Raises:
+            ConfigError: If it is not one row of equal length for each sensor.
+        """
+        rows = positions or ((),) * self.sensors
+        cure = f"give one row of equal length for each of the {self.sensors} sensors, or none at all."
+        if len(rows) != self.sensors:
+            raise ConfigError(f"positions are given of {len(rows)} sensors, not of {self.sensors}; {cure}")
+        if len({len(row) for row in rows}) > 1:
+            raise ConfigError(f"positions have rows of several lengths; {cure}")
+        return torch.tensor(rows, dtype=torch.float32).reshape(self.sensors, -1)
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -124,12 +141,19 @@ def padded(hits: Hits) -> Events:
     return Events(torch.zeros((hits.events, 0), device=counts.device), {HITS: ObjectSet(values, mask)})
 
 
-def joined(parts: Sequence[Hits], device: torch.device) -> Hits:
+def hits_in_pieces(stream: Iterable[Batch]) -> Iterator[tuple[Batch, Hits]]:
+    """Yield a few events at a time, with their hits."""
+    for batch in stream:
+        for piece in batch.chunks(_EVENTS):
+            yield piece, hits_of(piece.target)
+
+
+def joined(parts: Sequence[Hits], device: torch.device | None = None) -> Hits:
     """Return the hits of several samples as those of one, their events one after the other.
 
     Args:
         parts: Samples; may be none.
-        device: Where the hits of no sample at all are to be.
+        device: Where the hits of no sample at all are to be; by default the processor.
     """
     starts = [0, *itertools.accumulate(one.events for one in parts)]
     none = [torch.zeros(0, dtype=torch.int64, device=device)]

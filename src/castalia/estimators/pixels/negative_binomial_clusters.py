@@ -16,8 +16,7 @@ from castalia.estimators.base import Batch, Estimator, Events, Objective, Sample
 from castalia.estimators.pixels.candidates import proposed, until_reached
 from castalia.estimators.pixels.cluster_library import ClusterLibrary
 from castalia.estimators.pixels.count_model import CountModel, Law
-from castalia.estimators.pixels.hits import Hits, SensorArray
-from castalia.estimators.pixels.pixel_sampling import hits_in_pieces, joined
+from castalia.estimators.pixels.hits import Hits, SensorArray, hits_in_pieces, joined, padded
 from castalia.rng import Stream
 
 __all__ = ["NegativeBinomialClusters", "NegativeBinomialClustersConfig"]
@@ -101,7 +100,7 @@ class NegativeBinomialClusters(Estimator, Sampler):
                 stays empty.
             rng: Random numbers.
         """
-        return joined(self._event(one, rng) for one in counts)
+        return padded(joined([self._event(one, rng) for one in counts]))
 
     def _event(self, counts: NDArray[np.int64], rng: np.random.Generator) -> Hits:
         unmerged = self.counts.unmerged(counts.astype(np.float64))

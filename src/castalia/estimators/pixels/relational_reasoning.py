@@ -7,24 +7,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from castalia.errors import ConfigError
 from castalia.nn.transformer import AttentionBlock
 
-__all__ = ["RelationalReasoning", "SensorTokens", "position_table"]
+__all__ = ["RelationalReasoning", "SensorTokens"]
 
 _EXPANSION = 2
-
-
-def position_table(positions: tuple[tuple[float, ...], ...], sensors: int) -> Tensor:
-    """Return where sensors are, shape ``(sensors, P)``; P is 0 where nothing is known.
-
-    Raises:
-        ConfigError: If it is not one row of equal length for each sensor.
-    """
-    rows = positions or ((),) * sensors
-    if len(rows) != sensors or len({len(row) for row in rows}) > 1:
-        raise ConfigError(f"positions needs one row of equal length for each of the {sensors} sensors, or none at all.")
-    return torch.tensor(rows, dtype=torch.float32).reshape(sensors, -1)
 
 
 @final
@@ -32,7 +19,7 @@ class SensorTokens(nn.Module):
     """A vector for each sensor of an event: its embedding, its position, the event's conditions, and noise.
 
     Args:
-        positions: From ``position_table``.
+        positions: As of ``SensorArray.position_table``.
         conditions: Number of the event's conditions.
         noise: Random numbers of a sensor: the degrees of freedom of the event.
         width: Features of a vector.

@@ -18,8 +18,7 @@ from castalia.estimators.base import Batch, Estimator, Events, Objective, Sample
 from castalia.estimators.pixels.candidates import merged
 from castalia.estimators.pixels.clusters import touching
 from castalia.estimators.pixels.count_model import CountModel, Law
-from castalia.estimators.pixels.hits import Hits, SensorArray
-from castalia.estimators.pixels.pixel_sampling import hits_in_pieces, joined
+from castalia.estimators.pixels.hits import Hits, SensorArray, hits_in_pieces, joined, padded
 from castalia.rng import Stream
 
 __all__ = ["Superposition", "SuperpositionConfig"]
@@ -111,7 +110,7 @@ class Superposition(Estimator, Sampler):
             ModelError: If the model was never prepared.
         """
         wanted = self.counts.rate(condition.flat).repeat(draws, axis=0)
-        return joined(self._event(one, rng) for one in wanted)
+        return padded(joined([self._event(one, rng) for one in wanted]))
 
     def _event(self, wanted: NDArray[np.float64], rng: np.random.Generator) -> Hits:
         left, number = wanted.copy(), int((self.ends[1:] > self.ends[:-1]).sum())

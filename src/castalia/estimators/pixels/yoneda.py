@@ -14,15 +14,13 @@ from torch.nn import functional
 
 from castalia.data.layout import Layout
 from castalia.data.strict import StrictModel
-from castalia.errors import ConfigError
 from castalia.estimators.base import Batch, Estimator, Events, Losses, Objective, Sampler
 from castalia.estimators.pixels.candidate_score import CandidateScore
 from castalia.estimators.pixels.candidates import Candidates, in_order_of_score, proposed, until_reached
 from castalia.estimators.pixels.cluster_library import ClusterLibrary, found_clusters
 from castalia.estimators.pixels.count_model import CountModel, Law, negative_binomial_log_prob
 from castalia.estimators.pixels.event_latents import Posterior, Prior, Teacher
-from castalia.estimators.pixels.hits import Hits, SensorArray, hits_of
-from castalia.estimators.pixels.pixel_sampling import hits_in_pieces, joined
+from castalia.estimators.pixels.hits import Hits, SensorArray, hits_in_pieces, hits_of, joined, padded
 from castalia.nn.mlp import MLP
 from castalia.rng import Stream
 
@@ -70,8 +68,6 @@ class YonedaVAEConfig(StrictModel):
     def _fits(self) -> Self:
         if self.relations and self.width % self.relations:
             raise ValueError(f"width ({self.width}) is no multiple of relations ({self.relations}); make it one")
-        if len({len(one) for one in self.positions}) > 1:
-            raise ValueError("positions have rows of several lengths; give every sensor as many numbers")
         return self
 
 
@@ -109,13 +105,11 @@ class YonedaVAE(Estimator, Sampler):
     def __init__(self, config: YonedaVAEConfig, layout: Layout) -> None:
         super().__init__()
         self.config, self.layout, array = config, layout, SensorArray.of(layout)
-        if config.positions and len(config.positions) != array.sensors:
-            raise ConfigError(f"positions are given of {len(config.positions)} sensors, not of {array.sensors}.")
         self.array = array
         self.counts = CountModel(layout, config.law, common_mode=config.relations > 0)
         self.library = ClusterLibrary(array, config.entries)
         if config.positions:
-            self.register_buffer("positions", torch.tensor(config.positions), persistent=False)
+            self.register_buffer("positions", array.position_table(config.positions), persistent=False)
         else:
             self.positions = nn.Parameter(0.5 * torch.randn(array.sensors, _EMBEDDED))
         event, sensor, width = config.event_latent if config.relations else 0, config.sensor_latent, config.width
@@ -236,7 +230,8 @@ class YonedaVAE(Estimator, Sampler):
 
     def _events(self, counts: NDArray[np.int64], latent: Tensor, shares: Tensor, rng: np.random.Generator) -> Events:
         """Propose clusters of each event, and keep those with the best scores; one event at a time."""
-        return joined(self._event(*one, rng) for one in zip(counts, latent, shares, strict=True))
+        drawn = [self._event(*one, rng) for one in zip(counts, latent, shares, strict=True)]
+        return padded(joined(drawn))
 
     def _event(self, counts: NDArray[np.int64], latent: Tensor, shares: Tensor, rng: np.random.Generator) -> Hits:
         unmerged = self.counts.unmerged(counts.astype(np.float64))
