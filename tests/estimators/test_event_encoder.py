@@ -149,3 +149,42 @@ def test_misuse_is_named():
     empty = _with(events, "leptons", torch.ones(5, 1, 1), torch.zeros(5, 1, dtype=torch.bool))
     with pytest.raises(DataError, match="no training event"):
         _encoder(WITH_LISTS, empty)
+
+
+FOUR = (*JETS, Variable("eta"), Variable("mass", "GeV"))
+MOMENTA = Layout(LAYOUT.condition, TARGET, {"jets": FOUR, "leptons": LEPTONS})
+
+
+def _with_momenta(count: int, seed: int) -> Events:
+    events = _events(count, seed)
+    events.objects["leptons"].mask[:3] = events.objects["jets"].mask[:3] = False
+    jets, rng = events.objects["jets"], Stream(seed, "more of jets").at()
+    more = torch.from_numpy(np.stack([rng.normal(0, 1.5, (count, 4)), rng.exponential(8, (count, 4))], axis=2))
+    return _with(events, "jets", torch.cat([jets.values, more], dim=2), jets.mask)
+
+
+def test_pairs_of_objects_steer_the_attention_whatever_the_padding_and_order():
+    encoder, events = _encoder(MOMENTA, _with_momenta(500, 1)), _with_momenta(40, 2)
+    assert _encoder(WITH_LISTS).pairs is None  # without pseudorapidities there are no masses
+    out, jets = encoder(events), events.objects["jets"]
+    filled = torch.where(jets.mask[..., None], jets.values, torch.full_like(jets.values, math.nan))
+    assert torch.equal(encoder(_with(events, "jets", filled, jets.mask)), out)
+    order = torch.tensor([2, 0, 3, 1])
+    assert torch.allclose(encoder(_with(events, "jets", jets.values[:, order], jets.mask[:, order])), out)
+    none = encoder(_with(events, "jets", jets.values[:, :0], jets.mask[:, :0]))
+    assert bool(torch.isfinite(none).all())
+    # Negative control: another network of the pairs changes every event that has an object.
+    with torch.no_grad():
+        encoder.pair_bias.layers[-1].weight.mul_(3.0)
+    changed = (encoder(events) - out).abs().amax(1) > 1e-9
+    assert torch.equal(changed, jets.mask.any(1) | events.objects["leptons"].mask.any(1))
+
+
+def test_without_pairs_the_encoder_sees_no_masses_of_them():
+    config = EventEncoderConfig(width=8, heads=2, pairwise=False)
+    encoder = EventEncoder(MOMENTA, config).double()
+    events = _with_momenta(500, 1)
+    encoder.update(events, torch.ones(500))
+    encoder.finish()
+    assert encoder.pairs is None
+    assert encoder(events).shape == (500, 8)

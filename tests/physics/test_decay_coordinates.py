@@ -14,22 +14,14 @@ from castalia.physics.decay_tree import DecayTree
 from castalia.physics.two_body import decay_momentum, direction_to_normal
 from castalia.rng import Stream
 
+from .conftest import LEAVES, MASSES, SUMS, TOPS, mass, to_rest, top_pairs
+
 EPSILON = np.finfo(np.float64).eps
 FIVE_SIGMA = 5.7e-7  # probability of a normal number beyond five standard deviations
-LEAVES = ("b_lep", "lepton", "neutrino", "b_had", "q1", "q2")
-SUMS = {
-    "w_lep": ("lepton", "neutrino"),
-    "t_lep": ("b_lep", "w_lep"),
-    "w_had": ("q1", "q2"),
-    "t_had": ("b_had", "w_had"),
-    "ttbar": ("t_lep", "t_had"),
-}
-TOPS = DecayTree(LEAVES, SUMS, ("t_lep", "t_had"))
 # The same leaves as a resonance of resonances, and a pair of leptons beside two jets.
 ZPRIME = DecayTree(LEAVES, SUMS, ("ttbar",))
 Z = DecayTree(("jet", "lepton_plus", "lepton_minus", "other"), {"z": ("lepton_plus", "lepton_minus")}, ("z",))
 TREES = {"tops": TOPS, "zprime": ZPRIME, "z": Z}
-MASSES = np.array([4.8, 0.106, 0.0, 4.8, 0.33, 0.33])
 
 
 def lost(tree, leaves):
@@ -45,18 +37,6 @@ def lost(tree, leaves):
     energy = np.max([four[name][:, 3] for name in (*tree.resonances, *tree.loose)], axis=0)
     smallest = np.min([mass[one] for name in tree.resonances for one in tree.inside(name)], axis=0)
     return np.abs(back - leaves).max(axis=(1, 2)), 20 * EPSILON * energy**2 / np.minimum(smallest, energy)
-
-
-def top_pairs(events, purpose="top pairs", fastest=2000.0):
-    """Leaves of top quarks by way of coordinates drawn from something like nature."""
-    rng = Stream(1, f"test decay coordinates {purpose}").at()
-    values = rng.standard_normal((events, 18))
-    for column, name in enumerate(coordinates(TOPS)):
-        if name.endswith(("_px", "_py")):
-            values[:, column] *= fastest
-        if name.endswith("release"):
-            values[:, column] = np.abs(80.0 + 3.0 * values[:, column])
-    return decode(TOPS, values, MASSES), values
 
 
 def test_names_and_units():
@@ -174,20 +154,6 @@ def test_an_anchor_has_the_momentum_that_is_asked_for_and_leaves_come_back():
         DecayTree(LEAVES, SUMS, ("t_lep",), ("b_had",))
     with pytest.raises(ConfigError, match="'t_had' has the anchors q1, q2; one of them"):
         DecayTree(LEAVES, SUMS, ("t_lep", "t_had"), ("q1", "q2"))
-
-
-def to_rest(four, frame):
-    """(px, py, pz, E) in the rest frame of ``frame``, by the textbook's formula with beta and gamma."""
-    beta = frame[:, :3] / frame[:, 3:]
-    b2 = (beta**2).sum(axis=1)
-    gamma = 1.0 / np.sqrt(1.0 - b2)
-    along = (beta * four[:, :3]).sum(axis=1)
-    factor = (gamma - 1.0) / b2 * along - gamma * four[:, 3]
-    return np.column_stack([four[:, :3] + factor[:, None] * beta, gamma * (four[:, 3] - along)])
-
-
-def mass(four):
-    return np.sqrt(four[:, 3] ** 2 - (four[:, :3] ** 2).sum(axis=1))
 
 
 def test_what_each_coordinate_is():

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Self, final
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.nn import functional
 
-from castalia.data.layout import Layout
+from castalia.data.layout import Layout, Variable
 from castalia.data.strict import StrictModel
 from castalia.errors import DataError
 from castalia.estimators.base import Events, ObjectSet
 from castalia.estimators.condition_encoding import require_condition
+from castalia.estimators.pair_features import PAIRS, PairFeatures
 from castalia.estimators.scaling import ConditionScaling
+from castalia.nn.mlp import MLP
 from castalia.nn.transformer import SetTransformer
 
 __all__ = ["EventEncoder", "EventEncoderConfig"]
+
+_MOMENTUM = ("pt", "eta", "phi")
+_PAIR_HIDDEN = 16
 
 
 @final
@@ -30,12 +36,14 @@ class EventEncoderConfig(StrictModel):
         heads: Attention heads; divides ``width``.
         blocks: Transformer blocks.
         expansion: Width of the hidden layer of each block, in units of ``width``.
+        pairwise: Whether masses and distances of pairs of objects steer the attention.
     """
 
     width: int = Field(default=64, ge=1)
     heads: int = Field(default=4, ge=1)
     blocks: int = Field(default=2, ge=1)
     expansion: int = Field(default=2, ge=1)
+    pairwise: bool = True
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
@@ -64,7 +72,8 @@ class EventEncoder(nn.Module):
 
     References:
         Shmakov et al., End-to-end latent variational diffusion models for inverse problems in high energy physics
-        (arXiv:2305.10399), the detector encoder.
+        (arXiv:2305.10399), the detector encoder; Qu, Li and Qian, Particle transformer for jet tagging
+        (arXiv:2202.03772), the attention's bias.
     """
 
     def __init__(self, layout: Layout, config: EventEncoderConfig) -> None:
@@ -81,6 +90,11 @@ class EventEncoder(nn.Module):
         self.flat_token = nn.Linear(self.flat.width, config.width) if self.flat.width else None
         self.object_tokens = nn.ModuleList(nn.Linear(scaling.width, config.width) for scaling in self.objects)  # type: ignore[arg-type]
         self.transformer = SetTransformer(config.width, config.heads, config.blocks, config.expansion)
+        self._columns = [_momentum_columns(variables) for variables in layout.condition_objects.values()]
+        self.pairs: PairFeatures | None = None
+        if config.pairwise and any(self._columns):
+            self.pairs = PairFeatures()
+            self.pair_bias = MLP(len(PAIRS), config.blocks * config.heads, (_PAIR_HIDDEN,), activation="silu")
 
     def update(self, events: Events, weight: Tensor) -> None:
         """Take events into the statistics of the scalings; an object counts with its event's weight.
@@ -95,6 +109,8 @@ class EventEncoder(nn.Module):
         self.flat.update(events.flat, weight)
         for scaling, one in zip(self.objects, self._lists(events.objects), strict=True):
             scaling.update(one.values[one.mask], weight.repeat_interleave(one.mask.sum(1)))  # type: ignore[operator]
+        if self.pairs is not None:
+            self.pairs.update(*self._momenta(self._lists(events.objects)), weight)
 
     def finish(self) -> None:
         """Store the statistics as buffers and begin anew.
@@ -106,6 +122,8 @@ class EventEncoder(nn.Module):
             self.flat.finish()
         for scaling in self.objects:
             scaling.finish()  # type: ignore[operator]
+        if self.pairs is not None:
+            self.pairs.finish()
 
     def forward(self, events: Events) -> Tensor:
         """Encode events in physical units.
@@ -122,15 +140,31 @@ class EventEncoder(nn.Module):
         if self.flat_token is not None:
             tokens.append(self.flat_token(scaled)[:, None])
         masks = [torch.ones((count, len(tokens)), dtype=torch.bool, device=scaled.device)]
-        lists = self._lists(events.objects)
+        lists = [_used(one) for one in self._lists(events.objects)]  # what is padding in every event costs nothing
         for scaling, layer, one in zip(self.objects, self.object_tokens, lists, strict=True):
-            used = one.mask.any(0)  # what is padding in every event costs nothing
-            mask, values = one.mask[:, used], one.values[:, used]
-            there = torch.where(mask[..., None], values, torch.ones_like(values))
-            tokens.append(layer(scaling(there.flatten(0, 1)).view(*mask.shape, scaling.width)))
-            masks.append(mask)
-        result: Tensor = self.transformer(torch.cat(tokens, dim=1), torch.cat(masks, dim=1))
+            values = _filled(one)
+            tokens.append(layer(scaling(values.flatten(0, 1)).view(*one.mask.shape, scaling.width)))
+            masks.append(one.mask)
+        every, mask = torch.cat(tokens, dim=1), torch.cat(masks, dim=1)
+        result: Tensor = self.transformer(every, mask, self._bias(lists, every.shape[1]))
         return result
+
+    def _bias(self, lists: Sequence[ObjectSet], tokens: int) -> Tensor | None:
+        """Return what is added to the scores of all tokens in all blocks, shape ``(events, blocks heads, N, N)``."""
+        if self.pairs is None:
+            return None
+        bias = self.pair_bias(self.pairs(*self._momenta(lists))).permute(0, 3, 1, 2)
+        others = tokens - bias.shape[-1]  # of the event and of its flat variables, which come first
+        return functional.pad(bias, (others, 0, others, 0))
+
+    def _momenta(self, lists: Sequence[ObjectSet]) -> tuple[Tensor, Tensor]:
+        """Return momenta and mask of all objects as ``PairFeatures`` takes them; no object of a list without any."""
+        momenta, masks = [], []
+        for columns, one in zip(self._columns, lists, strict=True):
+            values = _filled(one)[..., columns].to(self.event_token.dtype)
+            momenta.append(functional.pad(values, (0, 4 - len(columns))))
+            masks.append(one.mask & bool(columns))
+        return torch.cat(momenta, dim=1), torch.cat(masks, dim=1)
 
     def _lists(self, objects: Mapping[str, ObjectSet]) -> list[ObjectSet]:
         """Return the lists in the layout's order."""
@@ -141,3 +175,22 @@ class EventEncoder(nn.Module):
                 f"{', '.join(self.names)}, the events have {', '.join(objects) or 'none'}."
             )
         return [objects[name] for name in self.names]
+
+
+def _momentum_columns(variables: Sequence[Variable]) -> list[int]:
+    """Return where a list has pt, eta, phi and, where it has one, mass; nothing without all of the first three."""
+    names = [one.name for one in variables]
+    if not set(_MOMENTUM) <= set(names):
+        return []
+    return [names.index(one) for one in (*_MOMENTUM, "mass") if one in names]
+
+
+def _used(objects: ObjectSet) -> ObjectSet:
+    """Return the same without the places in which no event has an object."""
+    used = objects.mask.any(0)
+    return ObjectSet(objects.values[:, used], objects.mask[:, used])
+
+
+def _filled(objects: ObjectSet) -> Tensor:
+    """Return the values, and ones where no object exists, which any transformation takes."""
+    return torch.where(objects.mask[..., None], objects.values, torch.ones_like(objects.values))

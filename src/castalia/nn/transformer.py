@@ -48,8 +48,8 @@ class AttentionBlock(nn.Module):
             mask: True where an element exists, shape ``(sets, N)``; at least one in every set.
             wanted: Compute the first elements only, which then attend to all; ``None`` for all.
             bias: What is added to the score of each query (third axis) and key, shape ``(sets, heads, N, N)``; it takes
-                the place of the mask, with minus infinity for a key that does not exist, and all elements are computed.
-                ``None`` for nothing.
+                the place of the mask, with minus infinity for a key that does not exist. ``None`` for nothing. Among
+                some ten elements this is the faster way, and among more than some thirty the other one.
 
         Returns:
             Shape ``(sets, wanted or N, width)``; meaningless where ``mask`` is false.
@@ -62,7 +62,7 @@ class AttentionBlock(nn.Module):
             attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
             attended = attended.transpose(1, 2).flatten(2)
         else:
-            attended = packed_attention(self._packed(normal), bias)
+            attended = packed_attention(self._packed(normal), bias)[:, :wanted]
         own = own + self.together(attended)
         result: Tensor = own + self.network(self.before_network(own))
         return result
@@ -93,21 +93,30 @@ class SetTransformer(nn.Module):
 
     def __init__(self, width: int, heads: int, blocks: int, expansion: int) -> None:
         super().__init__()
+        self.heads = heads
         self.blocks = nn.ModuleList(AttentionBlock(width, heads, expansion) for _ in range(blocks))
         self.normal = nn.LayerNorm(width)
 
-    def forward(self, elements: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, elements: Tensor, mask: Tensor, bias: Tensor | None = None) -> Tensor:
         """Sum up each set.
 
         Args:
             elements: Shape ``(sets, N, width)``; finite everywhere, whatever stands where ``mask`` is false.
             mask: True where an element exists, shape ``(sets, N)``; the first one always does.
+            bias: What is added to the scores of query and key in each block, finite, shape
+                ``(sets, blocks heads, N, N)``; ``None`` for nothing.
 
         Returns:
             Shape ``(sets, width)``, of mean zero and variance one over the features of each set but for a learned
             factor and offset.
         """
-        for block in self.blocks[:-1]:
-            elements = block(elements, mask)
-        result: Tensor = self.normal(self.blocks[-1](elements, mask, wanted=1)[:, 0])
+        absent = torch.zeros_like(mask, dtype=elements.dtype).masked_fill(~mask, -torch.inf)[:, None, None]
+        if bias is None:
+            shared = absent.expand(-1, self.heads, mask.shape[1], -1)
+            biases: tuple[Tensor, ...] = (shared,) * len(self.blocks)
+        else:
+            biases = torch.split(bias + absent, self.heads, dim=1)
+        for block, one in zip(self.blocks[:-1], biases, strict=False):
+            elements = block(elements, mask, bias=one)
+        result: Tensor = self.normal(self.blocks[-1](elements, mask, wanted=1, bias=biases[-1])[:, 0])
         return result

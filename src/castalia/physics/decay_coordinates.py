@@ -38,7 +38,7 @@ from castalia.physics.two_body import (
     release,
 )
 
-__all__ = ["coordinates", "decode", "encode"]
+__all__ = ["coordinates", "decode", "encode", "laboratory_momentum"]
 
 _ByName: TypeAlias = dict[str, NDArray[np.float64]]
 
@@ -111,15 +111,32 @@ def decode(tree: DecayTree, values: ArrayLike, masses: ArrayLike) -> NDArray[np.
     found: _ByName = {}
     for name in tree.resonances:
         at_rest, total = _put_together(tree, name, of_leaf, given)
-        frame = _from_laboratory(name, total, given)
+        frame = laboratory_momentum(name, total, given)
         own = {leaf: boost(momentum, of_leaf[leaf], frame, total) for leaf, momentum in at_rest.items()}
         if (anchor := tree.anchor_of(name)) is not None:
-            own = anchored(tree, name, own, of_leaf, _from_laboratory(anchor, of_leaf[anchor], given))
+            own = anchored(tree, name, own, of_leaf, laboratory_momentum(anchor, of_leaf[anchor], given))
         found |= own
     for name in tree.loose:
-        found[name] = _from_laboratory(name, of_leaf[name], given)
+        found[name] = laboratory_momentum(name, of_leaf[name], given)
     leaves[..., :3] = np.stack([found[name] for name in tree.leaves], axis=1)
     return leaves
+
+
+def laboratory_momentum(
+    name: str, mass: NDArray[np.float64], given: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Return the momentum that the coordinates ``NAME_px``, ``NAME_py`` and ``NAME_rapidity`` mean for a mass.
+
+    Args:
+        name: A resonance, a leaf in none, or an anchor.
+        mass: In GeV, of the coordinates' shape.
+        given: Coordinates by name, of any shape.
+
+    Returns:
+        (px, py, pz) in GeV, shape ``(*shape, 3)``.
+    """
+    px, py = given[f"{name}_px"], given[f"{name}_py"]
+    return np.stack([px, py, _transverse_mass(px, py, mass) * np.sinh(given[f"{name}_rapidity"])], axis=-1)
 
 
 def _named(tree: DecayTree, values: ArrayLike) -> _ByName:
@@ -183,11 +200,6 @@ def _put_together(
 def _in_laboratory(name: str, momentum: NDArray[np.float64], mass: NDArray[np.float64]) -> _ByName:
     px, py, pz = momentum.T
     return {f"{name}_px": px, f"{name}_py": py, f"{name}_rapidity": np.arcsinh(pz / _transverse_mass(px, py, mass))}
-
-
-def _from_laboratory(name: str, mass: NDArray[np.float64], given: _ByName) -> NDArray[np.float64]:
-    px, py = given[f"{name}_px"], given[f"{name}_py"]
-    return np.column_stack([px, py, _transverse_mass(px, py, mass) * np.sinh(given[f"{name}_rapidity"])])
 
 
 def _transverse_mass(

@@ -13,6 +13,7 @@ __all__ = [
     "mass_of_sum",
     "normal_to_direction",
     "release",
+    "unit",
 ]
 
 _SHORTEST = 1e-150
@@ -128,7 +129,7 @@ def direction_to_normal(direction: ArrayLike) -> NDArray[np.float64]:
     Returns:
         ``(u, v)``, shape ``(*shape, 2)``; (0, 0) is +z, and u and v grow with x and y.
     """
-    x, y, z = np.moveaxis(_unit(np.asarray(direction, dtype=np.float64)), -1, 0)
+    x, y, z = np.moveaxis(unit(direction), -1, 0)
     transverse = np.hypot(x, y)
     # The smaller one of sin(theta / 2)**2 and cos(theta / 2)**2, neither of them as a difference.
     smaller = 0.5 * transverse * transverse / (1.0 + np.abs(z))
@@ -154,11 +155,24 @@ def normal_to_direction(normal: ArrayLike) -> NDArray[np.float64]:
     return np.stack([per_radius * u, per_radius * v, cosine2 - sine2], axis=-1)
 
 
+def unit(vector: ArrayLike) -> NDArray[np.float64]:
+    """Return vectors of length one along others, shape ``(*shape, 3)``.
+
+    Zero for what is shorter than 1e-150: its square would have lost its digits.
+    """
+    vector = np.asarray(vector, dtype=np.float64)
+    length = _length(vector)
+    short = length < _SHORTEST
+    return np.asarray(
+        np.where(short[..., None], 0.0, vector) / np.where(short, 1.0, length)[..., None], dtype=np.float64
+    )
+
+
 def _light_cone(
     momentum: NDArray[np.float64], mass: ArrayLike, frame: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return the unit vector along ``frame``, the momentum across it, and energy plus and minus that along it."""
-    axis = _unit(frame)
+    axis = unit(frame)
     along = np.sum(momentum * axis, axis=-1)
     across = momentum - along[..., None] * axis
     larger = np.hypot(_length(momentum), mass) + np.abs(along)
@@ -173,12 +187,3 @@ def _kinetic_energy(momentum: NDArray[np.float64], mass: ArrayLike) -> NDArray[n
 
 def _length(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(np.sum(vector * vector, axis=-1)), dtype=np.float64)
-
-
-def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return vectors of length one, or zero for what is so short that its square would have lost its digits."""
-    length = _length(vector)
-    short = length < _SHORTEST
-    return np.asarray(
-        np.where(short[..., None], 0.0, vector) / np.where(short, 1.0, length)[..., None], dtype=np.float64
-    )

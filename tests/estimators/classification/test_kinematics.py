@@ -12,7 +12,6 @@ from castalia.estimators.arrays import events_from_array
 from castalia.estimators.classification.kinematics import Kinematics
 from castalia.estimators.classification.object_tensors import ObjectTensors, object_tensors
 from castalia.estimators.classification.slots import hardest_of_each_type
-from castalia.physics.angles import delta_r
 
 from .conftest import TYPES, toy
 
@@ -28,17 +27,6 @@ def test_features_of_an_object():
     found = Kinematics().double().objects(_objects((99, 1.5, math.pi / 2, 9, 0), (-9, 0, 0, 0, 1)))[0]
     expected = torch.tensor([[2, 1.5, 1, 0, 1], [-1, 0, 0, 1, 0]], dtype=torch.float64)
     assert torch.allclose(found, expected, atol=1e-12)
-
-
-def test_features_of_a_pair():
-    back_to_back = _objects((50, 0, 0, 0, 1), (50, 0, math.pi, 0, 1), (30, 1.0, 3.0, 4, 0), (40, -0.5, -3.0, 5, 1))
-    found = Kinematics().double().pairs(back_to_back)[0]
-    assert torch.allclose(found, found.transpose(0, 1))
-    assert math.isclose(float(found[0, 1, 0]), math.log10(101), rel_tol=1e-9)  # two of 50 GeV have a mass of 100
-    distance = float(delta_r(1.0, 3.0, -0.5, -3.0))
-    assert math.isclose(float(found[2, 3, 2]), distance, rel_tol=1e-9)
-    assert math.isclose(float(found[2, 3, 1]), math.log10(30 * distance + 1), rel_tol=1e-9)
-    assert math.isclose(float(found[2, 3, 3]), math.cos(6.0), rel_tol=1e-9)
 
 
 def test_scaled_features_have_mean_zero_and_variance_one_over_what_exists():

@@ -14,6 +14,7 @@ from castalia.data.layout import Variable
 from castalia.physics.decay_coordinates import coordinates, decode, encode
 from castalia.physics.decay_tree import DecayTree
 from castalia.physics.four_vectors import to_cartesian
+from castalia.physics.helicity import helicities, with_helicities
 
 __all__ = ["DEQUANTISATION", "TruthCoordinates", "leaves_of_columns"]
 
@@ -67,7 +68,7 @@ class TruthCoordinates:
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """The model's targets, in the order of ``encode`` and ``relative``."""
+        """The model's targets, in the order of ``relative``."""
         if self.kind == "cartesian":
             return tuple(Variable(name, unit) for name, unit in self.tree.numbers.items())
         positive = (0.0, float("inf"))
@@ -76,11 +77,13 @@ class TruthCoordinates:
             units = {name: unit for name, unit in units.items() if not name.startswith(f"{leaf}_")}
             units |= {f"{leaf}_log_pt_ratio": "", f"{leaf}_azimuth": "rad", f"{leaf}_rapidity_difference": ""}
         released = {f"{one}_release": f"{one}_mass" for one in self._decays}
+        renamed = released | {name: f"{name}_{what}" for name, what in self._mixed.items()}
         continuous = (
-            Variable(released.get(name, name), unit, bounds=positive if name in released else None)
+            Variable(renamed.get(name, name), unit, bounds=positive if name in released else None)
             for name, unit in units.items()
         )
-        return (*continuous, *(self._mass_variable(leaf) for leaf in self._modelled))
+        angles = (Variable(f"{one}_helicity") for one in self._decays)
+        return (*continuous, *(self._mass_variable(leaf) for leaf in self._modelled), *angles)
 
     @property
     def continuous(self) -> tuple[str, ...]:
@@ -89,7 +92,7 @@ class TruthCoordinates:
         return tuple(name for name in self.tree.numbers if name not in discrete)
 
     def encode(self, leaves: Floats, rng: np.random.Generator) -> Floats:
-        """Return the coordinates, shape ``(events, targets)``, which ``relative`` makes the model's targets.
+        """Return the coordinates, shape ``(events, coordinates)``, which ``relative`` makes the model's targets.
 
         Args:
             leaves: px, py, pz and mass in GeV, shape ``(events, leaves, 4)``.
@@ -125,42 +128,59 @@ class TruthCoordinates:
         masses = np.stack(list(self._leaf_masses(targets).values()), axis=-1)
         return self.tree.cartesian(decode(self.tree, targets[:, : len(self._names)], masses))
 
-    def relative(self, targets: Floats, reference: Reference) -> Floats:
-        """Return what the model learns: coordinates relative to a measured object.
+    def relative(self, coordinates: Floats, reference: Reference) -> Floats:
+        """Return what the model learns: coordinates relative to a measured object, and what follows from them.
 
         Momenta and directions are turned about the beam: boosts without rotation keep directions in rest frames turning
         with the event. An anchor has the logarithm of its pt over the measured one, and the differences of azimuth and
         of rapidity and measured pseudorapidity. A composite has its mass in the place of the energy that it releases:
-        what a top quark releases varies with the mass of its W boson, its mass does not.
+        what a top quark releases varies with the mass of its W boson, its mass does not. Of several resonances the last
+        has the sum of all transverse momenta in the place of its own, which is smaller, and the others theirs less an
+        equal share of it. At the end stand the ``helicities``, which follow from the rest.
 
         Args:
-            targets: What ``encode`` makes, shape ``(events, targets)``.
+            coordinates: What ``encode`` makes, shape ``(events, coordinates)``.
             reference: The object of each event.
+
+        Returns:
+            Shape ``(events, targets)``.
         """
-        result = self._turned(targets, -reference.phi)
+        result = self._turned(coordinates, -reference.phi)
+        masses = self._leaf_masses(coordinates)
+        for one in self._decays:
+            place = self._names.index(f"{one}_release")
+            masses[one] = coordinates[:, place] + sum(masses[daughter] for daughter in self.tree.composites[one])
+            result[:, place] = masses[one]
+        angles = helicities(self.tree, self._by_name(result), masses) if self._decays else {}
         for place in self._anchored:
             px, py = result[:, place], result[:, place + 1]
             result[:, place : place + 2] = np.column_stack(
                 [np.log(np.hypot(px, py) / reference.pt), np.arctan2(py, px)]
             )
             result[:, place + 2] -= reference.eta
-        masses = self._leaf_masses(targets)
-        for one in self._decays:
-            place = self._names.index(f"{one}_release")
-            masses[one] = targets[:, place] + sum(masses[daughter] for daughter in self.tree.composites[one])
-            result[:, place] = masses[one]
-        return result
+        for places in self._summed:
+            total = result[:, places].sum(axis=1)
+            result[:, places] -= total[:, None] / len(places)
+            result[:, places[-1]] = total
+        return np.column_stack([result, *(angles[one] for one in self._decays)])
 
     def absolute(self, targets: Floats, reference: Reference) -> Floats:
         """Return the coordinates that ``numbers`` takes for what a model drew; the inverse of ``relative``.
 
-        A mass below that of the daughters is taken for the threshold.
+        A mass below that of the daughters is taken for the threshold, and directions get the helicities drawn.
 
         Args:
             targets: Shape ``(events, draws, targets)``.
             reference: The object of each event.
+
+        Returns:
+            Shape ``(events, draws, coordinates)``.
         """
-        result = targets.copy()
+        result = targets[..., : targets.shape[-1] - len(self._decays)].copy()
+        for places in self._summed:
+            total = result[..., places[-1]].copy()
+            result[..., places[:-1]] += total[..., None] / len(places)
+            result[..., places[-1]] = total - result[..., places[:-1]].sum(axis=-1)
         for place in self._anchored:
             pt = reference.pt[:, None] * np.exp(np.minimum(targets[..., place], _LARGEST_LOG_RATIO))
             result[..., place] = pt * np.cos(targets[..., place + 1])
@@ -172,7 +192,15 @@ class TruthCoordinates:
             threshold = sum(masses[daughter] for daughter in self.tree.composites[one])
             result[..., place] = np.maximum(targets[..., place] - threshold, 0.0)
             masses[one] = threshold + result[..., place]
+        if self._decays:
+            angles = dict(zip(self._decays, np.moveaxis(targets[..., -len(self._decays) :], -1, 0), strict=True))
+            for name, values in with_helicities(self.tree, self._by_name(result), masses, angles).items():
+                result[..., self._names.index(name)] = values
         return self._turned(result, reference.phi[:, None])
+
+    def _by_name(self, coordinates: Floats) -> dict[str, Floats]:
+        """Return coordinates by name, masses of leaves left out."""
+        return dict(zip(self._names, np.moveaxis(coordinates[..., : len(self._names)], -1, 0), strict=True))
 
     def _turned(self, targets: Floats, azimuth: Floats) -> Floats:
         """Turn coordinates about the beam by angles that broadcast with ``targets[..., 0]``."""
@@ -217,6 +245,22 @@ class TruthCoordinates:
     def _anchored(self) -> tuple[int, ...]:
         """Where the three coordinates of each anchor begin."""
         return tuple(self._names.index(f"{leaf}_px") for leaf in self.tree.anchors)
+
+    @property
+    def _summed(self) -> tuple[list[int], ...]:
+        """Where px and where py of all resonances are, if there are several."""
+        if self.kind == "cartesian" or len(self.tree.resonances) < 2:
+            return ()
+        return tuple([self._names.index(f"{one}_{axis}") for one in self.tree.resonances] for axis in ("px", "py"))
+
+    @property
+    def _mixed(self) -> dict[str, str]:
+        """What the coordinates of ``_summed`` are called beside their own names."""
+        return {
+            self._names[place]: "of_all" if place == places[-1] else "less_share"
+            for places in self._summed
+            for place in places
+        }
 
     @property
     def _modelled(self) -> tuple[str, ...]:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from castalia.data.strict import StrictModel
-from castalia.estimators.classification.kinematics import KINEMATICS, PAIRS, Kinematics
+from castalia.estimators.classification.kinematics import KINEMATICS, Kinematics
 from castalia.estimators.classification.object_tensors import ObjectTensors
+from castalia.estimators.pair_features import PAIRS
 from castalia.nn.graph_attention import GraphAttentionBlock
 from castalia.nn.mlp import MLP
 from castalia.nn.transformer import AttentionBlock

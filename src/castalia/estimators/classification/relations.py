@@ -12,8 +12,8 @@ from torch.nn import functional
 from castalia.data.typed_objects import ANCESTRY
 from castalia.errors import DataError
 from castalia.estimators.base import Events, ObjectSet
-from castalia.estimators.classification.kinematics import PAIRS
 from castalia.estimators.classification.object_tensors import ObjectTensors
+from castalia.estimators.pair_features import PAIRS
 
 __all__ = ["RelationHead", "judged_pairs", "relation_classes"]
 
