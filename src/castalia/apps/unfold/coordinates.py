@@ -49,7 +49,8 @@ class TruthCoordinates:
 
     Attributes:
         tree: How the particles belong together.
-        kind: ``"decay_tree"``: coordinates without redundancy; ``"cartesian"``: the paper's five numbers a particle.
+        kind: ``"decay_tree"``: coordinates in which masses and sums close; ``"cartesian"``: the paper's five numbers of
+            every particle.
         masses: Masses that a leaf can have, in ascending order, by its name, in GeV; none where its mass varies.
     """
 
