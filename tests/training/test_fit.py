@@ -43,6 +43,13 @@ def test_the_line_is_found_within_its_statistical_error(toys, changes):
     assert not model.training
 
 
+def test_a_device_that_is_not_there_is_named(toys, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"device = 'cuda', but torch finds no such device here"):
+        fit(toys.LinearGaussian(), toys.sample(100), None, settings(device="cuda"), state=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.statistical
 def test_control_a_training_cut_short_misses_the_line(toys):
     model = toys.LinearGaussian()

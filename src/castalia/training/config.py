@@ -33,6 +33,7 @@ class TrainingConfig(StrictModel):
             are always judged by their loss.
         patience: Epochs without improvement after which a phase ends, or ``None``.
         checkpoint_seconds: Time between two checkpoints.
+        device: Where steps are computed. What is prepared, measured by ``metrics`` and saved is on the processor.
         positive_reweighting: Replace weights of both signs by positive ones of the same local average,
             see `castalia.training.reweighting`.
     """
@@ -50,6 +51,7 @@ class TrainingConfig(StrictModel):
     metric: str = "loss"
     patience: int | None = Field(default=None, ge=1)
     checkpoint_seconds: float = Field(default=30.0, ge=0, allow_inf_nan=False)
+    device: Literal["cpu", "cuda"] = "cpu"
     positive_reweighting: bool = False
 
     @model_validator(mode="after")

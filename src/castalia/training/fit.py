@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from castalia.errors import ConfigError, StoppedError
 from castalia.estimators.base import Batch, Estimator, Objective
 from castalia.training.config import TrainingConfig
@@ -84,7 +86,7 @@ def fit(
 
     Raises:
         ConfigError: If weights are negative and ``positive_reweighting`` is not set, a checkpoint exists and
-            ``resume`` is not set, or configuration or data differ from those of the checkpoint.
+            ``resume`` is not set, configuration or data differ from those of the checkpoint, or the device is missing.
         DataError: If there are no events, or weights are not finite or all zero.
         MachineError: If a loss is not finite or the disk refuses a checkpoint.
         ModelError: If the checkpoint is damaged.
@@ -94,6 +96,7 @@ def fit(
         raise ConfigError("a training without a state folder cannot be resumed; give one, or train anew.")
     if config.metric != "loss" and metrics is None:
         raise ConfigError(f"metric = '{config.metric}' is not computed in this training; use metric = 'loss'.")
+    device = _device(config)
     with Termination() as termination:
         with termination.at_once():  # nothing is trained yet, so there is nothing to save
             store = StateStore(state, config, train, validation)
@@ -103,8 +106,12 @@ def fit(
             data, weights = _positive(train, validation, config)
             estimator.prepare(data.train.chunks(PREPARE_CHUNK))
             phases = _phases(estimator)
+            data = data.to(device)
+            estimator.to(device)
         loop = TrainingLoop(estimator, data, config, phases, store, past, termination)
-        loop.watch(metrics, progress, VariableNames(*names) if names is not None else VariableNames())
+        loop.watch(
+            _on_processor(metrics, device), progress, VariableNames(*names) if names is not None else VariableNames()
+        )
         try:
             position = loop.run(checkpoint)
         except StoppedError as stop:
@@ -112,6 +119,8 @@ def fit(
                 f"saved in {state}; go on with --resume" if state is not None else "not saved: there is no state folder"
             )
             raise StoppedError(f"training stopped by SIGTERM, {where}.") from stop
+        finally:
+            estimator.cpu()
     estimator.eval()
     return FitResult(
         position.best_epoch or 0,
@@ -122,6 +131,29 @@ def fit(
         position.stopped_early,
         weights,
     )
+
+
+def _device(config: TrainingConfig) -> torch.device:
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "device = 'cuda', but torch finds no such device here; leave it out to train on the processor."
+        )
+    return torch.device(config.device)
+
+
+def _on_processor(
+    metrics: Callable[[Estimator], Mapping[str, float]] | None, device: torch.device
+) -> Callable[[Estimator], Mapping[str, float]] | None:
+    """Return metrics whose events are on the processor, for an estimator that is elsewhere between the calls."""
+    if metrics is None or device.type == "cpu":
+        return metrics
+
+    def measured(estimator: Estimator) -> Mapping[str, float]:
+        values = metrics(estimator.cpu())
+        estimator.to(device)
+        return values
+
+    return measured
 
 
 def _positive(train: Batch, validation: Batch | None, config: TrainingConfig) -> tuple[TrainingData, WeightSummary]:

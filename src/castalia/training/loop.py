@@ -48,6 +48,14 @@ class TrainingData:
     train: Batch
     validation: Batch | None
 
+    def to(self, device: torch.device) -> TrainingData:
+        """Return the same on another device."""
+
+        def move(values: Tensor) -> Tensor:
+            return values.to(device)
+
+        return TrainingData(self.train.map(move), None if self.validation is None else self.validation.map(move))
+
 
 @final
 class TrainingLoop:
@@ -127,7 +135,8 @@ class TrainingLoop:
         for step in self._steps:
             step.load_state(checkpoint.parts.get("optimiser", {}))
         if self._average is not None:
-            self._average.values = [checkpoint.parts["average"][str(n)] for n in range(len(self._average.values))]
+            averages = checkpoint.parts["average"]
+            self._average.values = [averages[str(n)].to(value) for n, value in enumerate(self._average.values)]
 
     def _begin_phase(self) -> None:
         """Set up optimisers and average of the position's phase; those of the last one stay when all are done."""
@@ -152,7 +161,7 @@ class TrainingLoop:
     def _run_epoch(self) -> None:
         position, train = self._position, self._data.train
         self._estimator.train()
-        order = epoch_order(len(train), self._config.seed, position.epoch)
+        order = epoch_order(len(train), self._config.seed, position.epoch).to(train.weight.device)
         while position.batch < self._batches:
             first, last = batch_bounds(len(train), self._batches, position.batch)
             rows = order[first:last]

@@ -131,7 +131,8 @@ class ObjectiveStep:
                 raise ModelError(
                     f"checkpoint: optimiser state '{key}' belongs to no parameter of this model; train anew."
                 )
-            self._optimiser.state[self.objective.parameters[int(number)]][name] = value.clone()
+            parameter = self.objective.parameters[int(number)]
+            self._optimiser.state[parameter][name] = value.clone().to(parameter.device)
 
 
 def _groups(objective: Objective) -> list[dict[str, Any]]:
