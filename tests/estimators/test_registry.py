@@ -54,9 +54,8 @@ def test_lists_and_angles_are_for_those_who_take_them(name):
         for layout in (lists, angle):
             assert registry.build(estimator, options, layout).layout == layout
         return
-    presets = (
-        "c_vld, c_vld_paper, cinn, cinn_spline, cvae, ldm, .*, unfold_flow_matching, vdm, vdm_paper, vld, vld_paper"
-    )
+    presets = "c_vld, c_vld_paper, cinn, cinn_spline, cvae, ldm, .*, unfold_flow_matching, vdm, vdm_paper, vld, vld_full, "
+        "vld_paper"
     with pytest.raises(ConfigError, match=rf"takes no lists of objects in its condition \(jets\); .*{presets}"):
         registry.build(estimator, options, lists)
     with pytest.raises(ConfigError, match=rf"takes no angles in its condition \(phi\); .*{presets}"):
@@ -70,7 +69,8 @@ def test_tuned_presets_are_of_one_size():
     layout = Layout(condition, targets, {"jets": jets, "leptons": jets})
     for name, (_, options) in EVENT_PRESETS.items():
         estimator = registry.build(*registry.preset(name), layout)
-        assert 0.5e6 < sum(parameter.numel() for parameter in estimator.parameters()) < 0.8e6, name
+        size = sum(parameter.numel() for parameter in estimator.parameters())
+        assert 0.5e6 < size < 0.8e6 or (name == "vld_full" and 2e6 < size < 6e6), name
         assert (options.get("marginals") == "standardise") == name.endswith("_paper"), name
 
 

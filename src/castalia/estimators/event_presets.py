@@ -37,6 +37,14 @@ EVENT_PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     "cinn": ("cinn", {"blocks": 24, "hidden": [96, 96]}),
     "cinn_spline": ("cinn", {"blocks": 10, "hidden": [96, 96], "univariate": "affine_spline"}),
     "unfold_flow_matching": ("event_flow_matching", {"hidden": [448, 448, 448]}),
+    "vld_full": (
+        "variational_latent_diffusion",
+        {
+            "encoder": {"width": 64, "heads": 4, "blocks": 8, "expansion": 4},
+            "autoencoder": {"latent": 64, "hidden": [512, 512], "encoder_sees_event": True},
+            "diffusion": {**_LATENT, "width": 512, "blocks": 4},
+        },
+    ),
     "vld_paper": _paper((True, False)),
     "uc_vld_paper": _paper((False, False)),
     "c_vld_paper": _paper((True, True)),
@@ -49,4 +57,5 @@ EVENT_PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
 """Estimator and configuration by name: the models of Shmakov et al. (arXiv:2305.10399), and flow matching.
 
 Those that end in ``_paper`` have the published losses, and sizes for one processor core; the others are tuned.
+``vld_full`` has the published size and is for a GPU.
 """
