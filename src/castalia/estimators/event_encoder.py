@@ -41,7 +41,7 @@ class EventEncoderConfig(StrictModel):
 
     width: int = Field(default=64, ge=1)
     heads: int = Field(default=4, ge=1)
-    blocks: int = Field(default=4, ge=1)
+    blocks: int = Field(default=2, ge=1)
     expansion: int = Field(default=2, ge=1)
     pairwise: bool = True
 
