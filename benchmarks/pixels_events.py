@@ -73,11 +73,14 @@ def trained_model(
     *,
     options: Mapping[str, Any] | None = None,
     validation: Batch | None = None,
+    device: str = "cpu",
 ) -> Any:
-    """Train the model of a preset as the application does, but for the number of epochs."""
+    """Train the model of a preset as the application does, but for the number of epochs and where steps are made."""
     model = made_model(name, seed, options)
     if model.objectives():
-        settings = TrainingConfig.model_validate({**TRAINING_OF_PRESET[name], "epochs": epochs, "seed": seed})
+        settings = TrainingConfig.model_validate(
+            {**TRAINING_OF_PRESET[name], "epochs": epochs, "seed": seed, "device": device}
+        )
         fit(model, events, validation, settings)
     else:
         model.prepare([events])
