@@ -21,6 +21,9 @@ PRETEXT: Final = Pretext()
 """Both pretexts, the one that we would use."""
 
 _RATES: Final = (5e-4, 1e-3, 2e-3, 4e-3)
+_RATES_OF_DESCENT: Final = (3e-3, 1e-2, 3e-2, 1e-1)
+"""Of plain stochastic gradient descent, which needs larger ones; arXiv:2312.06909 has 1e-2."""
+
 _FORESTS: Final = ((100, 0.05), (300, 0.03), (300, 0.1), (800, 0.03))
 
 
@@ -128,5 +131,6 @@ def trials_of(arm: Arm, size: Size, trials: int) -> tuple[Settings, ...]:
         ]
         return tuple(forests[:trials])
     shared = {"batch_size": size.batch_size, "ema": 0.99}
-    tried = [{"learning_rate": rate, "epochs": epochs, **shared} for rate in reversed(_RATES) for epochs in size.epochs]
+    rates = _RATES_OF_DESCENT if arm.training.get("optimiser") == "sgd" else _RATES
+    tried = [{"learning_rate": rate, "epochs": epochs, **shared} for rate in reversed(rates) for epochs in size.epochs]
     return tuple(tried[:trials])

@@ -19,6 +19,9 @@ from castalia.training.diagnosis import VariableNames, diverged
 __all__ = ["ObjectiveStep", "StepResult", "weighted_sums"]
 
 
+_MOMENTUM = 0.9  # of stochastic gradient descent
+
+
 @dataclass(frozen=True)
 class StepResult:
     """Losses of one step.
@@ -42,19 +45,20 @@ def weighted_sums(objective: Objective, losses: Losses, weight: Tensor) -> dict[
 
 @final
 class ObjectiveStep:
-    """An objective with its optimiser, AdamW.
+    """An objective with its optimiser.
 
     What is minimised is the weighted mean over the batch, ``sum(w loss) / sum(w)``: an event of weight two counts as
     the same event twice, and multiplying all weights by a number changes nothing.
 
     Args:
         objective: What to minimise and over which parameters.
-        config: Weight decay and clipping.
+        config: Optimiser, weight decay and clipping.
         names: Names of the columns, for messages.
         parameter_names: Name of each of the objective's parameters.
 
     References:
-        Loshchilov and Hutter, Decoupled weight decay regularization (2019).
+        Loshchilov and Hutter, Decoupled weight decay regularization (2019); Sutskever et al., On the importance of
+        initialization and momentum in deep learning (2013).
     """
 
     def __init__(self, objective: Objective, config: TrainingConfig, names: VariableNames) -> None:
@@ -63,13 +67,12 @@ class ObjectiveStep:
         self.objective = objective
         self._clip = config.clip
         self._names = names
-        self._optimiser = torch.optim.AdamW(
-            _groups(objective),
-            lr=config.learning_rate,
-            betas=objective.betas,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+        groups, rate, decay = _groups(objective), config.learning_rate, config.weight_decay
+        self._optimiser: torch.optim.Optimizer
+        if config.optimiser == "sgd":
+            self._optimiser = torch.optim.SGD(groups, rate, _MOMENTUM, weight_decay=decay)
+        else:
+            self._optimiser = torch.optim.AdamW(groups, rate, objective.betas, weight_decay=decay, fused=True)
 
     def __call__(self, batch: Batch, rate: float, rng: np.random.Generator, place: str) -> StepResult:
         """Compute the loss and change the parameters once.
@@ -114,6 +117,7 @@ class ObjectiveStep:
             f"{self.objective.name}/{number}/{name}": value
             for number, parameter in enumerate(self.objective.parameters)
             for name, value in self._optimiser.state.get(parameter, {}).items()
+            if value is not None
         }
 
     def load_state(self, tensors: Mapping[str, Tensor]) -> None:
