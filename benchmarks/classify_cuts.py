@@ -7,9 +7,7 @@ events can exchange their ancestors object by object.
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -26,8 +24,9 @@ from castalia.detectors.ancestry import ANCESTORS
 from castalia.errors import DataError
 from castalia.rng import Stream
 from classify_data import SCHEMA, UNLABELLED
+from collider_samples import alone_with
 
-__all__ = ["BACKGROUND", "LABEL", "Cuts", "Relations", "alone_with", "labelled_files", "unlabelled_files"]
+__all__ = ["BACKGROUND", "LABEL", "Cuts", "Relations", "labelled_files", "unlabelled_files"]
 
 BACKGROUND: Final = "ttbar"
 """The class that all signals are told from."""
@@ -76,15 +75,6 @@ class Cuts:
     def judged(self) -> slice:
         """Which events are judged on."""
         return slice(self.training + self.validation, self.training + self.validation + self.test)
-
-
-@contextmanager
-def alone_with(path: Path) -> Iterator[None]:
-    """Wait until no other process makes ``path``, and keep others waiting."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.lock").open("w") as own:
-        fcntl.flock(own, fcntl.LOCK_EX)
-        yield
 
 
 def labelled_files(

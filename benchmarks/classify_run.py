@@ -26,7 +26,8 @@ from castalia.data.loading import load_arrays
 from castalia.estimators.arrays import to_numpy
 from castalia.physics.semileptonic import SEMILEPTONIC_OBSERVABLES
 from castalia.runs.folder import RunFolder
-from classify_cuts import BACKGROUND, LABEL, Cuts, Relations, alone_with, labelled_files, unlabelled_files
+from classify_cuts import BACKGROUND, LABEL, Cuts, Relations, labelled_files, unlabelled_files
+from collider_samples import alone_with
 from record import ROOT
 
 __all__ = ["SOURCES", "Arm", "Bench", "Pretext", "Settings", "judged", "validation_loss"]

@@ -5,9 +5,11 @@ A file that is there is kept, if its sidecar says that it is the sample; a gener
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from castalia.processes.hard import find_hard_process
 from castalia.processes.points import Choice, check_choices
 from castalia.production.collider import ColliderRequest, detector_settings, generate_collider
 
-__all__ = ["Sample", "cache_folder", "make_samples"]
+__all__ = ["Sample", "alone_with", "cache_folder", "make_samples"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,15 @@ def cache_folder(benchmark: str) -> Path:
     """Return where the samples of a benchmark are kept where nobody names a folder: in the user's cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     return cache / "castalia" / benchmark
+
+
+@contextmanager
+def alone_with(path: Path) -> Iterator[None]:
+    """Wait until no other process makes ``path``, and keep others waiting."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("w") as own:
+        fcntl.flock(own, fcntl.LOCK_EX)
+        yield
 
 
 def make_samples(samples: Iterable[Sample], folder: Path, workers: int) -> dict[str, Path]:

@@ -28,9 +28,9 @@ from castalia.metrics.proper_scores import crps, mean_score
 from castalia.metrics.tarp import other_truths, tarp_ranks
 from castalia.rng import Stream
 from record import Goal, add_row, load_rows, write_result
-from unfold_data import training_files
 from unfold_neutrino import neutrino_eta, solutions, twofold
 from unfold_run import SOURCES, UnfoldBench, draw_numbers, prepare, read_unlearned
+from unfold_selected import selected_files
 from unfold_stress import seen_decay
 
 Array = NDArray[np.float64]
@@ -156,7 +156,7 @@ def measure(bench: UnfoldBench, plan: Plan) -> dict[str, dict[str, Any]]:
     )
     prior = tree.cartesian(model.prior)[:, chosen]
     blind = prior[Stream(1, "control draws").at().integers(len(prior), size=events.draws.shape[:2])]
-    learned = load_arrays(training_files(bench.samples), model.features).arrays.reconstructed
+    learned = load_arrays(selected_files(bench.samples), model.features).arrays.reconstructed
     eta = (neutrino_eta(names, truth), neutrino_eta(names, numbers.astype(np.float64)))
     simulated = (neutrino_eta(names, _numbers(bench, learned)), solutions(seen_decay(learned)))
     return {

@@ -40,8 +40,9 @@ from record import Goal, add_row, load_rows, write_result
 from unfold_comparison_measures import DEFAULT, goals_of, row_of, table_of
 from unfold_comparison_plan import AS_PUBLISHED, CONTINUOUS, FULL_PLAN, PUBLISHED, QUICK_PLAN, TRIALS, Plan
 from unfold_comparison_prior import reweighted_prior
-from unfold_data import FULL, QUICK, samples_folder, training_files
+from unfold_data import FULL, QUICK, samples_folder
 from unfold_run import SOURCES, trained_run
+from unfold_selected import selected_files
 
 Table = Literal["paper", "tuned"]
 
@@ -127,7 +128,7 @@ class Bench:
         """Judge the truth of training events, reweighted to the judged ones as if these were data."""
         model = open_model(self.tuned_run(DEFAULT, self.plan.seeds[0], rows))
         sample = self.sample(model)
-        learned = load_arrays(training_files(self.samples), model.features, "train").arrays.reconstructed
+        learned = load_arrays(selected_files(self.samples), model.features, "train").arrays.reconstructed
         prior = reweighted_prior(sample, learned.take(np.arange(len(learned.row)) < self.plan.prior_events))
         draws = control_draws(sample.events, prior, self.plan.draws)
         return row_of(sample.events, judge(sample.events, draws, with_power=False))
@@ -203,7 +204,7 @@ def measure(bench: Bench, only: str | None, seed: int | None) -> tuple[dict[str,
 def validation_score(run: Path, samples: Path, events: int = 2_000, draws: int = 20) -> float:
     """Return the CRPS of a run on events of its validation split."""
     model = open_model(run)
-    arrays = load_arrays(training_files(samples), model.features, "validation").arrays.reconstructed
+    arrays = load_arrays(selected_files(samples), model.features, "validation").arrays.reconstructed
     arrays = arrays.take(np.arange(len(arrays.row)) < events)
     if arrays.target is None:
         raise DataError(f"{samples}: the files to learn from have no truth; make the samples anew.")

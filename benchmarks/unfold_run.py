@@ -25,7 +25,8 @@ from castalia.runs.folder import RunFolder
 from castalia.runs.unlearned import files_to_judge_on, load_unlearned
 from collider_samples import make_samples
 from record import ROOT
-from unfold_data import FULL, QUICK, samples_folder, training_files
+from unfold_data import FULL, QUICK, samples_folder
+from unfold_selected import selected_files
 
 __all__ = [
     "LARGE",
@@ -45,6 +46,7 @@ EXAMPLE = ROOT / "examples" / "unfold.toml"
 SOURCES = [
     "benchmarks/unfold_data.py",
     "benchmarks/unfold_run.py",
+    "benchmarks/unfold_selected.py",
     "benchmarks/unfold_stress.py",
     "examples/unfold.toml",
     "src/castalia/apps/unfold",
@@ -58,7 +60,7 @@ SOURCES = [
 
 LARGE: dict[str, dict[str, Any]] = {
     "options": {"marginals": "gaussianise"},
-    "training": {"learning_rate": 4e-3, "epochs": 8},
+    "training": {"learning_rate": 4e-3, "epochs": 4},
 }
 """Of the default model what a full form trains: the best trial of the comparison, whose run it is."""
 
@@ -156,7 +158,7 @@ def configuration(
     """Write the TOML text of a training on the samples of ``unfold_data``: the example, with another model.
 
     Args:
-        samples: Their folder; its ``training_files`` are learned from, and ``test.parquet`` is kept for the test.
+        samples: Their folder; its ``selected_files`` are learned from, and ``test.parquet`` is kept for the test.
         preset: What is trained.
         coordinates: What it learns; the paper's numbers are relative to no lepton.
         options: Options of the estimator, over those of the preset.
@@ -164,7 +166,7 @@ def configuration(
         seed: Seed of the training.
     """
     content = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
-    files = {"files": [*map(str, training_files(samples))], "test_files": [str(samples / "test.parquet")]}
+    files = {"files": [*map(str, selected_files(samples))], "test_files": [str(samples / "test.parquet")]}
     content["data"] = {**content["data"], **files}
     content["truth"]["coordinates"] = coordinates
     if coordinates == "cartesian":  # as published, relative to nothing

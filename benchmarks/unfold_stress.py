@@ -29,8 +29,8 @@ from castalia.physics.four_vectors import from_cartesian, to_cartesian
 from castalia.physics.semileptonic import assign_jets, neutrino_momentum
 from castalia.rng import Stream
 from castalia.runs.kept import load_kept, save_kept
-from unfold_data import training_files
 from unfold_run import draw_numbers, read_unlearned
+from unfold_selected import selected_files
 
 __all__ = [
     "LAYOUT",
@@ -144,7 +144,7 @@ def seen_decay(arrays: FeatureArrays) -> SeenDecay:
 
 def learned_pairs(model: PosteriorModel, samples: Path) -> PairEvents:
     """Return the selected events of the files in a folder that models are trained on, without draws."""
-    arrays = load_arrays(training_files(samples), model.features).arrays.reconstructed
+    arrays = load_arrays(selected_files(samples), model.features).arrays.reconstructed
     return PairEvents(_true_pairs(model, arrays), _seen_pairs(arrays), np.empty((len(arrays.row), 0, len(PAIR))))
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from castalia.data.readers import open_reader
 from castalia.errors import DataError
-from classify_cuts import LABEL, Cuts, alone_with, labelled_files, unlabelled_files
+from classify_cuts import LABEL, Cuts, labelled_files, unlabelled_files
+from collider_samples import alone_with
 
 CUTS = Cuts(400, 100, 400)
 ANCESTORS = ("jet_from_w", "jet_from_top", "electron_from_w", "muon_from_w")

@@ -6,6 +6,12 @@ import unfold_run
 from castalia.apps.unfold.config import parse_config
 from castalia.data.schema import Schema
 from castalia.runs.folder import RunFolder
+from unfold_data import training_files
+
+
+@pytest.fixture(autouse=True)
+def _files_that_are_named_but_not_read(monkeypatch):
+    monkeypatch.setattr(unfold_run, "selected_files", training_files)
 
 
 @pytest.fixture
