@@ -24,6 +24,29 @@ def test_what_each_feature_is():
     assert math.isclose(float(found[2, 3, 3]), math.cos(6.0), rel_tol=1e-9)
 
 
+def test_a_mass_is_known_to_the_precision_of_the_momenta():
+    rng = Stream(2, "pair features").at()
+    columns = [20 + rng.exponential(50, (2000, 6)), rng.normal(0, 1, (2000, 6)), rng.uniform(-3, 3, (2000, 6))]
+    momenta = torch.from_numpy(np.stack([*columns, rng.choice([0.0, 0.1, 5.0], (2000, 6))], axis=2)).float()
+    momenta[:, 1, 1:3] = momenta[:, 0, 1:3] + 0.01  # collinear
+    momenta[:, 2] = 0.0  # as where no object exists
+    mask = torch.ones(2000, 6, dtype=torch.bool)
+    found = 10 ** PairFeatures()(momenta, mask)[..., 0] - 1
+    pt, eta, phi, mass = momenta.double().unbind(-1)
+    momentum = torch.stack([pt * phi.cos(), pt * phi.sin(), pt * eta.sinh()], dim=-1)
+    energy = (momentum.square().sum(-1) + mass.square()).sqrt()
+    total = momentum[:, :, None] + momentum[:, None]
+
+    def masses(energy: torch.Tensor, total: torch.Tensor) -> torch.Tensor:
+        summed = energy[:, :, None] + energy[:, None]
+        return (summed.square() - total.square().sum(-1)).clamp(min=0).sqrt()
+
+    exact = masses(energy, total).float()
+    assert torch.allclose(found, exact, rtol=1e-5, atol=1e-3)
+    # Negative control: from sums of four-momenta in float32, the mass of two collinear ones is noise.
+    assert not torch.allclose(masses(energy.float(), total.float()), exact, rtol=1e-5, atol=0.1)
+
+
 def test_scaled_over_the_pairs_that_exist_with_their_weights():
     rng = Stream(1, "pair features").at()
     values = [rng.exponential(50, (300, 5)), rng.normal(0, 1, (300, 5)), rng.uniform(-3, 3, (300, 5))]

@@ -11,10 +11,13 @@ from torch import Tensor, nn
 from castalia.data.layout import Variable
 from castalia.estimators.moments import Moments
 
-__all__ = ["PAIRS", "PairFeatures"]
+__all__ = ["LEAST", "PAIRS", "PairFeatures"]
 
 PAIRS = ("log10(pair mass + 1)", "log10(relative pt + 1)", "delta R", "cos(delta phi)")
 """Features of a pair, the same whichever comes first."""
+
+LEAST = 1e-30
+"""What is divided by, in GeV^2, where an object has no energy."""
 
 _SMALLEST = 1e-6  # standard deviation of a feature that varies
 
@@ -77,14 +80,33 @@ def _both(mask: Tensor) -> Tensor:
 
 def _features(momenta: Tensor) -> Tensor:
     pt, eta, phi, mass = momenta.unbind(-1)
-    along = pt * torch.sinh(eta)
-    energy = (pt.square() + along.square() + mass.square()).sqrt()
-    momentum = torch.stack([pt * phi.cos(), pt * phi.sin(), along], dim=-1)
-    total_energy = energy[:, :, None] + energy[:, None]
-    total = (momentum[:, :, None] + momentum[:, None]).square().sum(-1)
-    pair_mass = (total_energy.square() - total).clamp(min=0).sqrt()
-    turned = phi[:, :, None] - phi[:, None]
+    turned, apart = phi[:, :, None] - phi[:, None], eta[:, :, None] - eta[:, None]
     across = torch.remainder(turned + math.pi, 2 * math.pi) - math.pi
-    distance = ((eta[:, :, None] - eta[:, None]).square() + across.square()).sqrt()
-    relative_pt = torch.minimum(pt[:, :, None].abs(), pt[:, None].abs()) * distance
+    distance = (apart.square() + across.square()).sqrt()
+    size = pt.abs()
+    relative_pt = torch.minimum(size[:, :, None], size[:, None]) * distance
+    pair_mass = _squared_masses(size, mass.square(), eta, apart, turned).sqrt()
     return torch.stack([torch.log10(pair_mass + 1), torch.log10(relative_pt + 1), distance, torch.cos(turned)], dim=-1)
+
+
+def _squared_masses(pt: Tensor, mass: Tensor, eta: Tensor, apart: Tensor, turned: Tensor) -> Tensor:
+    """Return the squared mass of each pair as a sum of what is not negative, of which nothing is lost to rounding.
+
+    The square of the energies minus that of the momenta, both of which are far larger where two objects are near or are
+    one and the same, would be noise of a part in ten million of them. Instead, with ``p`` for sizes of momenta,
+    ``E E' - p p' = (m^2 E'^2 + m'^2 p^2) / (E E' + p p')`` is what the masses add, and
+    ``p p' (1 - cos angle) = 2 pt pt' (sinh^2(delta eta / 2) + sin^2(delta phi / 2))`` what the opening does.
+
+    Args:
+        pt: Not negative, shape ``(events, N)``.
+        mass: Its square.
+        eta: Pseudorapidity.
+        apart: Difference of each two, shape ``(events, N, N)``.
+        turned: That of their azimuths.
+    """
+    momentum = (pt * torch.cosh(eta)).square()
+    energy = momentum + mass
+    both = (energy[:, :, None] * energy[:, None]).sqrt() + (momentum[:, :, None] * momentum[:, None]).sqrt()
+    heavy = (mass[:, :, None] * energy[:, None] + momentum[:, :, None] * mass[:, None]) / both.clamp(min=LEAST)
+    opening = pt[:, :, None] * pt[:, None] * (torch.sinh(apart / 2).square() + torch.sin(turned / 2).square())
+    return mass[:, :, None] + mass[:, None] + 2 * heavy + 4 * opening
