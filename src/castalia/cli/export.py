@@ -15,14 +15,22 @@ __all__ = ["export"]
 
 def export(
     run: RunArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="ONNX file of the sampler.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="ONNX file to write.")],
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Write a run's sampler to FILE, its density and efficiency beside it, for ONNX Runtime in any language.
+    """Write a run of simulate or classify as ONNX, for ONNX Runtime in any language.
+
+    FILE holds the classifier of `classify train`, or the sampler of `simulate train`, beside which its density and
+    efficiency stand.
 
     Example: castalia export run -o model.onnx
     """
-    from castalia.apps.simulate.export import export_run
+    from castalia.runs.folder import RunFolder
+
+    if RunFolder.open(run).record.application.startswith("classify"):
+        from castalia.apps.classify.export import export_run
+    else:
+        from castalia.apps.simulate.export import export_run
 
     print_result(export_run(run, output, overwrite), json)

@@ -15,12 +15,12 @@ from castalia.errors import ConfigError
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["FLOAT32", "INT64", "OPSET", "Graph", "Operand", "Value"]
+__all__ = ["BOOL", "FLOAT32", "INT64", "OPSET", "Graph", "Operand", "Value"]
 
 OPSET = 18
-FLOAT32, INT64 = 1, 7  # ONNX's numbers of these types
+FLOAT32, INT64, BOOL = 1, 7, 9  # ONNX's numbers of these types
 _FILE_VERSION = 8  # ONNX Runtime reads it from 1.14 on, whatever version of the onnx package wrote it
-_EVENTS = "events"  # name of the one dimension that is not fixed
+_EVENTS = "events"  # name of the first dimension of all that goes in or comes out
 
 
 @final
@@ -28,7 +28,8 @@ _EVENTS = "events"  # name of the one dimension that is not fixed
 class Value:
     """One table of a graph under construction, in general of shape ``(features, events)``.
 
-    Feature-major, so that cutting, joining and reordering features copies whole rows.
+    Feature-major, so that cutting, joining and reordering features copies whole rows. Lists of objects are of shape
+    ``(events, objects, features)`` instead, as attention wants them.
 
     Attributes:
         graph: The graph it belongs to.
@@ -70,10 +71,10 @@ class Value:
         """Return some of the features, in the order named."""
         return self.op("Gather", np.array(which), axis=0)
 
-    def split(self, sizes: Sequence[int]) -> list[Value]:
-        """Cut into tables of ``sizes`` features; those of none are left out."""
+    def split(self, sizes: Sequence[int], axis: int = 0) -> list[Value]:
+        """Cut into tables of ``sizes`` features, along the axis that these stand in; those of none are left out."""
         kept = [size for size in sizes if size]
-        return self.graph.add_all("Split", len(kept), self, np.array(kept), axis=0) if len(kept) > 1 else [self]
+        return self.graph.add_all("Split", len(kept), self, np.array(kept), axis=axis) if len(kept) > 1 else [self]
 
     def reshape(self, *shape: int) -> Value:
         """Return the same numbers in another shape: -1 once for what follows from the rest, 0 for an equal length."""
@@ -98,7 +99,7 @@ class Graph:
     """
 
     name: str
-    _inputs: dict[str, int] = field(default_factory=dict)
+    _inputs: dict[str, tuple[int, tuple[int | str, ...]]] = field(default_factory=dict)
     _nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = field(default_factory=list)
     _constants: dict[tuple[Any, ...], tuple[str, NDArray[np.generic]]] = field(default_factory=dict)
 
@@ -108,8 +109,18 @@ class Graph:
         Returns:
             Shape ``(features, events)``, as all values in the graph.
         """
-        self._inputs[name] = features
-        return Value(self, name).op("Transpose", perm=[1, 0])
+        return self.declare(name, FLOAT32, features).op("Transpose", perm=[1, 0])
+
+    def declare(self, name: str, kind: int, *shape: int | str) -> Value:
+        """Declare an input and take it as it is stored.
+
+        Args:
+            name: Its name.
+            kind: ONNX's number of its type.
+            shape: What follows the events: a length, or a name for one that is free.
+        """
+        self._inputs[name] = kind, (_EVENTS, *shape)
+        return Value(self, name)
 
     def add(self, operator: str, *operands: Operand, **attributes: Any) -> Value:
         """Add a node with one output.
@@ -145,7 +156,7 @@ class Graph:
         """
         try:
             import onnx
-            from onnx import TensorProto, helper, numpy_helper
+            from onnx import helper, numpy_helper
         except ImportError as error:
             raise ConfigError(
                 "Exporting needs the onnx package; install it with pip install castalia[deploy]."
@@ -153,15 +164,14 @@ class Graph:
         for name, (value, features) in outputs.items():
             last = value.op("Transpose", perm=[1, 0]) if features else value.reshape(-1)
             self._nodes.append(("Identity", [last.name], [name], {}))
-
-        def declared(name: str, features: int) -> onnx.ValueInfoProto:
-            return helper.make_tensor_value_info(name, TensorProto.FLOAT, [_EVENTS, *([features] if features else [])])
-
         graph = helper.make_graph(
             [helper.make_node(operator, ins, outs, **attributes) for operator, ins, outs, attributes in self._nodes],
             self.name,
-            [declared(name, features) for name, features in self._inputs.items()],
-            [declared(name, features) for name, (_, features) in outputs.items()],
+            [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in self._inputs.items()],
+            [
+                helper.make_tensor_value_info(name, FLOAT32, [_EVENTS, *([features] if features else [])])
+                for name, (_, features) in outputs.items()
+            ],
             [numpy_helper.from_array(array, name) for name, array in self._constants.values()],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="castalia")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import castalia
 from castalia.data.layout import Layout, Variable
 
-__all__ = ["FORMAT", "ModelDescription"]
+__all__ = ["FORMAT", "ClassifierDescription", "ModelDescription"]
 
 FORMAT = 1
 
@@ -44,10 +44,7 @@ class ModelDescription:
             kind: What the file computes: ``"sampler"``, ``"density"`` or ``"efficiency"``.
         """
         return {
-            "castalia.format": str(FORMAT),
-            "castalia.version": castalia.__version__,
-            "castalia.kind": kind,
-            "castalia.model": self.model,
+            **_heading(kind, self.model),
             "castalia.objects": self.objects,
             "castalia.scenario": self.scenario,
             **_columns("condition", self.layout.condition, self.condition_formulas),
@@ -55,6 +52,54 @@ class ModelDescription:
             "castalia.condition.high": _lines(repr(float(value)) for value in self.high),
             **_columns("target", self.layout.target, self.target_formulas),
         }
+
+
+@dataclass(frozen=True)
+class ClassifierDescription:
+    """A trained classifier in words and numbers, for programs that have the ONNX file alone.
+
+    Attributes:
+        model: Hash of the classifier of the run.
+        classes: Names of the classes, in the order of the probabilities.
+        layout: The list of objects and the flat conditions, in the order of the columns.
+        types: Names of the types of objects, in the order of their numbers.
+        taken: Which objects of an event are of each type.
+        condition_formulas: How each flat condition is made from the columns of a file.
+        ranges: Lowest and highest training value, by what it is of.
+    """
+
+    model: str
+    classes: Sequence[str]
+    layout: Layout
+    types: Sequence[str]
+    taken: Sequence[str]
+    condition_formulas: Sequence[str]
+    ranges: Mapping[str, tuple[float, float]]
+
+    def metadata(self) -> dict[str, str]:
+        """Return the entries of the file; see ``ModelDescription.metadata``."""
+        (objects,) = self.layout.condition_objects.values()
+        return {
+            **_heading("classifier", self.model),
+            "castalia.classes": _lines(self.classes),
+            "castalia.objects.types": _lines(self.types),
+            "castalia.objects.taken": _lines(self.taken),
+            "castalia.objects.names": _lines(variable.name for variable in objects),
+            "castalia.objects.units": _lines(variable.unit for variable in objects),
+            **_columns("condition", self.layout.condition, self.condition_formulas),
+            "castalia.training.names": _lines(self.ranges),
+            "castalia.training.low": _lines(repr(float(low)) for low, _ in self.ranges.values()),
+            "castalia.training.high": _lines(repr(float(high)) for _, high in self.ranges.values()),
+        }
+
+
+def _heading(kind: str, model: str) -> dict[str, str]:
+    return {
+        "castalia.format": str(FORMAT),
+        "castalia.version": castalia.__version__,
+        "castalia.kind": kind,
+        "castalia.model": model,
+    }
 
 
 def _columns(side: str, variables: Sequence[Variable], formulas: Sequence[str]) -> dict[str, str]:

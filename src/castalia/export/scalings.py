@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from castalia.estimators.condition_encoding import ConditionEncoding
-from castalia.estimators.scaling import TargetScaling
+from castalia.estimators.scaling import ConditionScaling, TargetScaling
 from castalia.estimators.supports import Support
 from castalia.export.graph import FLOAT32, Value
 from castalia.export.networks import embed
 
-__all__ = ["encode_conditions", "scale_targets", "unscale_targets"]
+__all__ = ["encode_conditions", "scale_conditions", "scale_targets", "unscale_targets"]
 
 _AXIS = np.array([1])
 
@@ -26,14 +26,20 @@ def encode_conditions(encoding: ConditionEncoding, values: Value) -> tuple[Value
         The encoded conditions, and a row of zeros that is NaN for an event with a condition that is not finite, or
         has no logarithm where one is taken: networks can swallow a NaN, and what is added to this row cannot.
     """
-    scaling = encoding.scaling
+    scaled, marker = scale_conditions(encoding.scaling, values)
+    return (scaled if encoding.embedding is None else embed(encoding.embedding, scaled)), marker
+
+
+def scale_conditions(scaling: ConditionScaling, values: Value) -> tuple[Value, Value]:
+    """Scale physical conditions of shape ``(C, events)``; see ``ConditionScaling`` and ``encode_conditions``."""
     if scaling.logarithmic:
-        logarithmic = np.zeros((len(scaling.variables), 1), dtype=bool)
-        logarithmic[scaling.logarithmic] = True
-        values = values.graph.add("Where", logarithmic, values.op("Log"), values)
+        values = _where(scaling, scaling.logarithmic, values.op("Log"), values)
     scaled = (values - scaling.mean[:, None]) / scaling.deviation[:, None]
     marker = (scaled * 0.0).total()
-    return (scaled if encoding.embedding is None else embed(encoding.embedding, scaled)), marker
+    if scaling.angular:
+        sines = scaled.rows(*scaling.angular).op("Sin")
+        scaled = values.graph.join([_where(scaling, scaling.angular, scaled.op("Cos"), scaled), sines])
+    return scaled, marker
 
 
 def unscale_targets(scaling: TargetScaling, scaled: Value) -> Value:
@@ -83,6 +89,13 @@ def scale_targets(
         terms = total.reshape(nodes, -1) + scaling.cell_weights[:, None]
         total = terms.op("ReduceLogSumExp", np.array([0]), keepdims=1)
     return total if possible is None else possible.op("Where", total, -np.inf)
+
+
+def _where(scaling: ConditionScaling, columns: list[int], chosen: Value, rest: Value) -> Value:
+    """Return the rows named from the one and all others from the other."""
+    named = np.zeros((len(scaling.variables), 1), dtype=bool)
+    named[columns] = True
+    return chosen.graph.add("Where", named, chosen, rest)
 
 
 def _possible(scaling: TargetScaling, values: Value) -> Value | None:

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["GraphAttentionBlock"]
+__all__ = ["SLOPE", "GraphAttentionBlock"]
 
-_SLOPE = 0.2
+SLOPE = 0.2
+"""Slope below zero of the function between a pair and its score."""
 
 
 @final
@@ -57,7 +58,7 @@ class GraphAttentionBlock(nn.Module):
         if self.pair is not None:
             together = together + self.pair(pairs)
         graphs, count, width = nodes.shape
-        active = functional.leaky_relu(together, _SLOPE).view(graphs, count, count, self.heads, width // self.heads)
+        active = functional.leaky_relu(together, SLOPE).view(graphs, count, count, self.heads, width // self.heads)
         scores = (active * self.score).sum(-1).masked_fill(~mask[:, None, :, None], -torch.inf)
         messages = sent.view(graphs, count, self.heads, width // self.heads)
         received = torch.einsum("gnmh,gmhf->gnhf", scores.softmax(2), messages).flatten(2)

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from castalia.apps.simulate.model import ResponseModel, open_model
-from castalia.data.atomic import atomic_path
 from castalia.data.features import Features
 from castalia.data.layout import Variable
 from castalia.data.sidecar import read_sidecar
-from castalia.errors import ConfigError
+from castalia.export.files import require_free, require_name, write_model
 from castalia.export.metadata import ModelDescription
 from castalia.export.models import density_model, efficiency_model, sampler_model
 
@@ -36,13 +35,10 @@ def export_run(run: Path, output: Path, overwrite: bool = False) -> dict[str, An
         ModelError: If the run folder holds no usable model.
         MachineError: If the place cannot be written.
     """
-    if output.suffix != ".onnx":
-        raise ConfigError(f"{output}: is no name for an ONNX file; let it end in .onnx, such as -o model.onnx.")
+    require_name(output)
     kinds = ("density", "efficiency")
     files = {"sampler": output, **{kind: output.with_name(f"{output.stem}.{kind}.onnx") for kind in kinds}}
-    taken = next((path for path in files.values() if path.exists() and not overwrite), None)
-    if taken is not None:
-        raise ConfigError(f"{taken} exists; choose another name or pass --overwrite.")
+    require_free(files.values(), overwrite)
     model = open_model(run)
     description = _description(model)
     models = {
@@ -53,8 +49,7 @@ def export_run(run: Path, output: Path, overwrite: bool = False) -> dict[str, An
         models["efficiency"] = efficiency_model(model.efficiency, description.metadata("efficiency"))
     for kind, path in files.items():
         if kind in models:
-            with atomic_path(path) as partial:
-                partial.write_bytes(models[kind].SerializeToString())
+            write_model(models[kind], path)
         else:
             path.unlink(missing_ok=True)  # of another model, whose efficiency would not fit this sampler
     return {**{kind: str(files[kind]) for kind in models}, "model": model.sha256}

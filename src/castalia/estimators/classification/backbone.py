@@ -24,8 +24,10 @@ __all__ = [
     "Backbone",
     "BackboneConfig",
     "Encoding",
+    "GraphBackbone",
     "GraphBackboneConfig",
     "Seen",
+    "TransformerBackbone",
     "TransformerBackboneConfig",
     "backbone_of",
 ]
@@ -204,7 +206,7 @@ class Backbone(nn.Module, ABC):
 
 
 @final
-class _Transformer(Backbone):
+class TransformerBackbone(Backbone):
     """Transformer blocks, to whose attention a network of the pairs' features adds a bias."""
 
     def __init__(self, config: TransformerBackboneConfig, types: int) -> None:
@@ -218,6 +220,7 @@ class _Transformer(Backbone):
         self.last = nn.LayerNorm(config.width)
 
     def encode(self, elements: Tensor, mask: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """Let elements see one another; see ``Backbone.encode``."""
         events, count, _, _ = pairs.shape
         absent = torch.zeros_like(mask, dtype=elements.dtype).masked_fill(~mask, -torch.inf)
         if self.bias is None:
@@ -233,7 +236,7 @@ class _Transformer(Backbone):
 
 
 @final
-class _Graph(Backbone):
+class GraphBackbone(Backbone):
     """Graph attention; the vectors of objects come out before the last layers, as their relations are to be seen."""
 
     FOR_EVENTS = frozenset({"event_blocks"})
@@ -248,6 +251,7 @@ class _Graph(Backbone):
         self.last = nn.LayerNorm(config.width)
 
     def encode(self, elements: Tensor, mask: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """Let elements see one another; see ``Backbone.encode``."""
         for block in self.blocks:
             elements = block(elements, mask, pairs)
         objects = self.last(elements)
@@ -258,4 +262,4 @@ class _Graph(Backbone):
 
 def backbone_of(config: TransformerBackboneConfig | GraphBackboneConfig, types: int) -> Backbone:
     """Build the backbone that a configuration describes, for a number of types of objects."""
-    return _Transformer(config, types) if config.kind == "transformer" else _Graph(config, types)
+    return TransformerBackbone(config, types) if config.kind == "transformer" else GraphBackbone(config, types)
