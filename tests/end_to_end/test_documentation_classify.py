@@ -139,6 +139,15 @@ def test_a_shown_command_of_classify_runs(
     assert ended.out
 
 
+def test_the_shown_export_is_one_of_a_classifier(desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (line,) = (line for line in SHOWN if line.startswith("export") and "classifier.onnx" in line)
+    model = '[model]\npreset = "mlp"\noptions = { hidden = [8] }\n'
+    (desk / "mlp.toml").write_text(re.sub(r"\[model\]\n.*\n", model, (desk / "classify.toml").read_text()))
+    here("classify", "train", desk / "mlp.toml", "-o", tmp_path / "run").good()
+    monkeypatch.chdir(tmp_path)
+    assert "classifier.onnx" in here(*shlex.split(line)).good().out
+
+
 @pytest.mark.usefixtures("small_demo")
 def test_the_demo_pre_trains_on_measured_events(tmp_path: Path) -> None:
     measured = real_events("heptutorial_ww.root")

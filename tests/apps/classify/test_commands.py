@@ -261,9 +261,9 @@ def test_runs_that_classify_nothing(folder, run, tmp_path):
     assert "is a run of 'simulate'" in here("classify", "predict", run, *words).refused(4)
     assert "knows no classes yet" in here("classify", "predict", folder / "pretrained", *words).refused(4)
     assert "no such run folder" in here("classify", "predict", tmp_path / "nothing", *words).refused(4)
-    exported = ("export", folder / "run", "-o", tmp_path / "model.onnx")
-    assert "is a run of 'classify'; give one written by `simulate train`" in here(*exported).refused(4)
-    assert not (tmp_path / "model.onnx").exists()
+    sampled = ("simulate", "sample", folder / "run", *words)
+    assert "is a run of 'classify'; give one written by `simulate train`" in here(*sampled).refused(4)
+    assert not (tmp_path / "s.parquet").exists()
 
 
 @pytest.mark.parametrize(
