@@ -106,12 +106,9 @@ def fit(
             data, weights = _positive(train, validation, config)
             estimator.prepare(data.train.chunks(PREPARE_CHUNK))
             phases = _phases(estimator)
-            data = data.to(device)
             estimator.to(device)
-        loop = TrainingLoop(estimator, data, config, phases, store, past, termination)
-        loop.watch(
-            _on_processor(metrics, device), progress, VariableNames(*names) if names is not None else VariableNames()
-        )
+        loop = TrainingLoop(estimator, data.to(device), config, phases, store, past, termination)
+        loop.watch(_on_processor(metrics, device), progress, VariableNames(*(names or ((), ()))))
         try:
             position = loop.run(checkpoint)
         except StoppedError as stop:
