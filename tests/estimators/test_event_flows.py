@@ -95,6 +95,30 @@ def test_the_path_is_the_configured_one():
     assert not torch.allclose(losses["straight"], losses["trigonometric"])
 
 
+@pytest.mark.statistical
+def test_several_paths_of_an_event_are_spread_over_the_times_and_agree_on_average(monkeypatch):
+    events, seen, found = _events(), [], {}
+    for paths in (1, 4):
+        model = _model("event_flow_matching", paths=paths)
+        matching = model.chain.blocks[1].matching_loss
+        monkeypatch.setattr(
+            model.chain.blocks[1],
+            "matching_loss",
+            lambda target, given, noise, time, of=matching: seen.append(time) or of(target, given, noise, time),
+        )
+        with torch.no_grad():
+            losses = model.objectives()[0].loss(events, Stream(2, "paths").at())
+        velocity = losses.terms["velocity"]
+        assert velocity.shape == (len(events),)
+        found[paths] = float(velocity.mean()), float(velocity.std()) / math.sqrt(len(events))
+    assert seen[1].shape == (4 * len(events), 1)
+    of_one = seen[1].view(4, -1)[:, 5].sort().values
+    assert torch.allclose(of_one.diff(), torch.full((3,), 0.25).double(), atol=1e-6)
+    (one, error), (four, smaller) = found[1], found[4]
+    assert four == pytest.approx(one, abs=5 * math.hypot(error, smaller))
+    assert smaller < 0.8 * error
+
+
 @pytest.mark.parametrize("name", list(MODELS))
 def test_an_event_is_encoded_once_however_often_it_is_drawn(name, monkeypatch):
     model, encoded = _model(name), []

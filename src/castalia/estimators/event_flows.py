@@ -136,6 +136,7 @@ class EventFlowMatchingConfig(EventEstimatorConfig):
         affine_hidden: Widths of the hidden layers of the network of location and width.
         log_scale_limit: Largest absolute log-width of a target given the event, relative to its width overall.
         path: The path between noise and targets.
+        paths: Paths of each event in a step of the training.
         evaluations: Network evaluations for one sample, four in each Runge-Kutta step.
         density_steps: Runge-Kutta steps to compute a density.
     """
@@ -144,6 +145,7 @@ class EventFlowMatchingConfig(EventEstimatorConfig):
     affine_hidden: tuple[int, ...] = (64,)
     log_scale_limit: float = Field(default=5.0, gt=0)
     path: Literal["trigonometric", "straight"] = "trigonometric"
+    paths: int = Field(default=8, ge=1)
     evaluations: int = Field(default=20, ge=4, multiple_of=4)
     density_steps: int = Field(default=8, ge=1)
 
@@ -170,6 +172,7 @@ class EventFlowMatching(EventFlow):
 
     def __init__(self, config: EventFlowMatchingConfig, layout: Layout) -> None:
         super().__init__(config, layout)
+        self.paths = config.paths
         variables, width = len(layout.target), self.encoder.width
         self.chain = Chain(
             [
@@ -187,6 +190,7 @@ class EventFlowMatching(EventFlow):
     def _loss(self, batch: Batch, rng: np.random.Generator) -> Losses:
         def losses(scaled: Tensor, _: Tensor) -> Losses:
             location_and_width, flow = self.chain.blocks
-            return matching_losses(location_and_width, flow, scaled, self.encoder(batch.condition), rng)  # type: ignore[arg-type]
+            vectors = self.encoder(batch.condition)
+            return matching_losses(location_and_width, flow, scaled, vectors, rng, self.paths)  # type: ignore[arg-type]
 
         return supported_losses(self.targets, batch.target.flat, rng, losses)

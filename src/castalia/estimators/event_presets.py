@@ -6,7 +6,7 @@ from typing import Any
 
 __all__ = ["EVENT_PRESETS"]
 
-_LIKELIHOOD: dict[str, Any] = {"prediction": "noise", "loss": "likelihood", "schedule": "learned"}
+_LIKELIHOOD: dict[str, Any] = {"prediction": "noise", "loss": "likelihood", "schedule": "learned", "levels": 1}
 _LATENT: dict[str, Any] = {"start": -5.0}
 
 

@@ -62,14 +62,34 @@ def test_with_likelihood_weights_the_losses_bound_the_likelihood(prediction):
     assert worse > 5 * error + 0.01
 
 
-def test_times_are_spread_evenly_over_the_events(monkeypatch):
-    diffusion, seen = _diffusion(), []
+@pytest.mark.parametrize("levels", [1, 4])
+def test_times_are_spread_evenly_over_the_events_and_over_the_levels_of_each(monkeypatch, levels):
+    diffusion, seen = _diffusion(levels=levels), []
     shape = diffusion.schedule.shape
     monkeypatch.setattr(diffusion.schedule, "shape", lambda time: seen.append(time) or shape(time))
     diffusion.losses(_data(64), torch.zeros(64, 1).double(), Stream(3, "times").at())
-    assert torch.allclose(seen[0].sort().values.diff(), torch.full((63,), 1 / 64, dtype=torch.float64))
+    every = 64 * levels
+    assert torch.allclose(seen[0].sort().values.diff(), torch.full((every - 1,), 1 / every, dtype=torch.float64))
+    of_one = seen[0].view(levels, 64)[:, 17].sort().values
+    assert torch.allclose(of_one.diff(), torch.full((levels - 1,), 1 / levels, dtype=torch.float64))
     diffusion.losses(_data(64), torch.zeros(64, 1).double(), Stream(3, "times").at(1))
     assert not torch.equal(seen[0], seen[1])
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("loss", ["simple", "likelihood"])
+def test_more_levels_have_the_same_mean_loss_with_a_smaller_error(loss):
+    count = 20_000
+    found = {}
+    for levels in (1, 8):
+        diffusion = _diffusion(1.5, loss=loss, schedule="cosine", levels=levels)
+        parts = diffusion.losses(_data(count), torch.zeros(count, 1).double(), Stream(5, "levels").at())
+        assert parts.diffusion.shape == parts.signal.shape == (count,)
+        assert parts.data.shape == (count, 2)
+        found[levels] = float(parts.diffusion.mean()), float(parts.diffusion.std()) / math.sqrt(count)
+    (one, error), (many, smaller) = found[1], found[8]
+    assert many == pytest.approx(one, abs=5 * math.hypot(error, smaller))
+    assert smaller < 0.6 * error
 
 
 @pytest.mark.statistical

@@ -40,6 +40,7 @@ class DiffusionConfig(StrictModel):
         stop: The same at time 1.
         width: Width of the network.
         blocks: Residual blocks of the network.
+        levels: Levels of noise at which each event is seen in a step of the training.
         sampler: How samples are drawn.
         evaluations: Network evaluations for one sample.
     """
@@ -51,6 +52,7 @@ class DiffusionConfig(StrictModel):
     stop: float = 5.0
     width: int = Field(default=256, ge=1)
     blocks: int = Field(default=2, ge=1)
+    levels: int = Field(default=8, ge=1)
     sampler: SamplerName = "multistep"
     evaluations: int = Field(default=20, ge=1)
 
@@ -68,10 +70,10 @@ class DiffusionLosses:
     """Losses of a batch.
 
     Attributes:
-        diffusion: Error of the network, shape ``(events,)``.
+        diffusion: Error of the network, the mean over levels of noise, shape ``(events,)``.
         prior: Divergence of ``z`` at time 1 from a standard normal distribution, in nats, shape ``(events,)``.
-        data: The data that the network's answer means, shape ``(events, D)``.
-        signal: The share of the data in what it was asked about, ``alpha^2``, shape ``(events,)``.
+        data: The data that the network's answer means at the first level of noise, shape ``(events, D)``.
+        signal: The share of the data in what it was asked about there, ``alpha^2``, shape ``(events,)``.
     """
 
     diffusion: Tensor
@@ -104,28 +106,35 @@ class Diffusion(nn.Module):
     def losses(self, data: Tensor, condition: Tensor, rng: np.random.Generator) -> DiffusionLosses:
         """Return the losses at random times, which are evenly spread over the events (antithetic times).
 
+        Each event is seen at ``levels`` of noise, at times that are evenly spread as well, and has the mean of their
+        losses: where the condition took long to make, several cost little more than one.
+
         Args:
             data: Shape ``(events, D)``.
             condition: Shape ``(events, C)``.
             rng: Source of times and noise.
         """
-        events = len(data)
-        time = torch.from_numpy((rng.random() + np.arange(events) / max(events, 1)) % 1).to(data.device)
+        events, levels = len(data), self.config.levels
+        size = max(levels * events, 1)
+        time = torch.from_numpy((rng.random() + np.arange(levels * events) / size) % 1).to(data.device)
         shape, shape_slope = self.schedule.shape(time)
         start, stop = self.schedule.ends()
         exact = (start + (stop - start) * shape)[:, None]
-        gamma = exact.to(data.dtype)
-        noise = torch.from_numpy(rng.standard_normal(tuple(data.shape), dtype=np.float32)).to(data)
+        gamma, many = exact.to(data.dtype), data.repeat(levels, 1)
+        noise = torch.from_numpy(rng.standard_normal(tuple(many.shape), dtype=np.float32)).to(data)
         alpha, sigma = (factor.to(data.dtype) for factor in signal_and_noise(exact))
-        z = alpha * data + sigma * noise
-        answer = self.denoiser(z, self._level(gamma), self.denoiser.given(condition))
-        loss = (answer - self.prediction.wanted(data, noise, gamma)).square().sum(1)
+        z = alpha * many + sigma * noise
+        answer = self.denoiser(z, self._level(gamma), self.denoiser.given(condition).repeat(levels, 1))
+        loss = (answer - self.prediction.wanted(many, noise, gamma)).square().sum(1)
         if self.config.loss == "likelihood":
             slope = (stop - start) * shape_slope
             loss = loss * self.prediction.likelihood_weight(exact[:, 0], slope).to(data.dtype)
             minimise_variance((shape, shape_slope), loss)
         return DiffusionLosses(
-            loss, self._prior(data, stop), self.prediction.data(answer, z, gamma), alpha.square().squeeze(1)
+            loss.view(levels, events).mean(0),
+            self._prior(data, stop),
+            self.prediction.data(answer, z, gamma)[:events],
+            alpha.square()[:events, 0],
         )
 
     def first(self, data: Tensor, noise: Tensor) -> Tensor:

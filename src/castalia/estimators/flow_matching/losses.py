@@ -21,6 +21,7 @@ def matching_losses(
     scaled: Tensor,
     condition: Tensor,
     rng: np.random.Generator,
+    paths: int = 1,
 ) -> Losses:
     """Return the losses of a chain of two blocks, each by a loss of its own that does not reach the other's parameters.
 
@@ -30,10 +31,14 @@ def matching_losses(
         scaled: Scaled targets, shape ``(events, T)``.
         condition: Shape ``(events, C)``.
         rng: Source of noise and times.
+        paths: Paths of each event whose velocity is learned, at times that are evenly spread: where the condition took
+            long to make, several cost little more than one.
     """
-    noise = torch.from_numpy(rng.standard_normal(tuple(scaled.shape), dtype=np.float32)).to(scaled)
-    time = torch.from_numpy(rng.random((len(scaled), 1), dtype=np.float32)).to(scaled)
     pulls, log_slope = location_and_width(scaled, condition)
+    target, given = (values.repeat(paths, 1) for values in (pulls.detach(), condition))
+    noise = torch.from_numpy(rng.standard_normal(tuple(target.shape), dtype=np.float32)).to(target)
+    first = torch.from_numpy(rng.random((1, len(scaled)), dtype=np.float32))
+    time = ((first + torch.arange(paths)[:, None] / paths) % 1).view(-1, 1).to(target)
     normal = 0.5 * pulls.square().sum(1) - log_slope + 0.5 * math.log(2 * math.pi) * pulls.shape[1]
-    matching = flow.matching_loss(pulls.detach(), condition, noise, time)
+    matching = flow.matching_loss(target, given, noise, time).view(paths, -1).mean(0)
     return Losses(normal + matching, {"location_and_width": normal, "velocity": matching})
