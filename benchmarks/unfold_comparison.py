@@ -14,7 +14,6 @@ A finished trial or training is a row of the result, and its run is kept: the sc
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +39,7 @@ from record import Goal, add_row, load_rows, write_result
 from unfold_comparison_measures import DEFAULT, goals_of, row_of, table_of
 from unfold_comparison_plan import AS_PUBLISHED, CONTINUOUS, FULL_PLAN, PUBLISHED, QUICK_PLAN, TRIALS, Plan
 from unfold_comparison_prior import reweighted_prior
-from unfold_data import FULL, QUICK, samples_folder
+from unfold_data import FULL, QUICK, samples_folder, samples_parser
 from unfold_run import SOURCES, trained_run
 from unfold_selected import selected_files
 
@@ -288,14 +287,11 @@ def bench_of(data: Path | None, quick: bool, workers: int) -> Bench:
 
 def main() -> None:
     """Train and judge what is missing, and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--data", type=Path, help="folder of the samples, instead of the user's cache")
+    parser = samples_parser(__doc__)
     parser.add_argument(
         "--only", help="the one model to train", choices=sorted({*FULL_PLAN.tuned, *FULL_PLAN.published})
     )
     parser.add_argument("--seed", type=int, help="the one seed to train")
-    parser.add_argument("--workers", type=int, default=2, help="processes that make samples")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     began, bench = time.monotonic(), bench_of(asked.data, asked.quick, asked.workers)

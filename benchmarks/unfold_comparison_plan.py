@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from castalia.apps.unfold.judged_sample import FEWEST_EVENTS
 from unfold_comparison_measures import DEFAULT
+from unfold_run import LARGE
 
 __all__ = ["AS_PUBLISHED", "CONTINUOUS", "FULL_PLAN", "PUBLISHED", "QUICK_PLAN", "TRIALS", "Plan"]
 
@@ -79,7 +80,16 @@ class Plan:
 
 # 274,000 training events make 2,140 steps an epoch: 8,600 in all, some five minutes of a core. More epochs would make
 # every model better, and the table cost more than half a day.
-FULL_PLAN = Plan("unfold_comparison", ("test",), TUNED, tuple(AS_PUBLISHED), len(TRIALS), (1, 2, 3), 4, draws=50)
+FULL_PLAN = Plan(
+    "unfold_comparison",
+    ("test",),
+    TUNED,
+    tuple(AS_PUBLISHED),
+    len(TRIALS),
+    (1, 2, 3),
+    LARGE["training"]["epochs"],
+    draws=50,
+)
 QUICK_PLAN = Plan(
     "unfold_comparison_quick",
     ("test", "data"),

@@ -17,7 +17,7 @@ from pathlib import Path
 from collider_samples import Sample, cache_folder, make_samples
 from scan_heavy_higgs_data import FULL as SCAN
 
-__all__ = ["FULL", "QUICK", "samples_folder", "training_files"]
+__all__ = ["FULL", "QUICK", "samples_folder", "samples_parser", "training_files"]
 
 
 def _samples(scale: float, one: int, two: int, first: int) -> tuple[Sample, ...]:
@@ -52,13 +52,18 @@ def samples_folder(data: Path | None, quick: bool) -> Path:
     return folder / "quick" if quick else folder
 
 
+def samples_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return the options of every benchmark that needs the samples: its form, their folder, and who makes them."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--data", type=Path, help="folder of the samples, instead of the user's cache")
+    parser.add_argument("--workers", type=int, default=2, help="processes that make samples")
+    return parser
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make the samples."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--workers", type=int, default=2)
-    options = parser.parse_args(arguments)
+    options = samples_parser((__doc__ or "").splitlines()[0]).parse_args(arguments)
     make_samples(QUICK if options.quick else FULL, samples_folder(options.data, options.quick), options.workers)
 
 

@@ -7,7 +7,6 @@ the processor. ``--quick`` runs on the processor, with small models, and claims 
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from record import Goal, add_row, load_rows, write_result
 from unfold_comparison import PATHS as COMPARISON_PATHS
 from unfold_comparison import Bench, bench_of
 from unfold_comparison_measures import DEFAULT
+from unfold_data import samples_parser
 from unfold_run import LARGE, SMALL, trained_run
 
 FULL_MODEL = "vld_full"
@@ -76,11 +76,7 @@ def measure(bench: Bench, plan: Plan) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--data", type=Path, help="folder of the samples, instead of the user's cache")
-    parser.add_argument("--workers", type=int, default=2, help="processes that make samples")
-    asked = parser.parse_args()
+    asked = samples_parser(__doc__).parse_args()
     torch.set_num_threads(1)
     plan, began = (QUICK_SIZE if asked.quick else FULL_SIZE), time.monotonic()
     rows = measure(bench_of(asked.data, asked.quick, asked.workers), plan)

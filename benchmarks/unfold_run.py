@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +24,7 @@ from castalia.runs.folder import RunFolder
 from castalia.runs.unlearned import files_to_judge_on, load_unlearned
 from collider_samples import make_samples
 from record import ROOT
-from unfold_data import FULL, QUICK, samples_folder
+from unfold_data import FULL, QUICK, samples_folder, samples_parser
 from unfold_selected import selected_files
 
 __all__ = [
@@ -98,11 +97,8 @@ def prepare(description: str, arguments: Sequence[str] | None) -> UnfoldBench:
         description: What the benchmark is for.
         arguments: The command line; that of the process by default.
     """
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--data", type=Path, help="folder of the samples, instead of the user's cache")
+    parser = samples_parser(description)
     parser.add_argument("--run", type=Path, help="run folder to judge, instead of the default model's")
-    parser.add_argument("--workers", type=int, default=2, help="processes that make samples")
     asked = parser.parse_args(arguments)
     torch.set_num_threads(1)
     samples = samples_folder(asked.data, asked.quick)

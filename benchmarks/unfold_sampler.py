@@ -9,13 +9,11 @@ matrix products of a draw take at the measured rate of large ones, one on each c
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -38,6 +36,7 @@ from sampling_rates import Contender, race
 from unfold_comparison import PATHS as COMPARISON_PATHS
 from unfold_comparison import bench_of
 from unfold_comparison_measures import DEFAULT
+from unfold_data import samples_parser
 
 LATENT: Final = "vld"
 BY_STEPS: Final = "Runge-Kutta"
@@ -195,11 +194,7 @@ def goals_of(plan: Plan, rows: Mapping[str, Any]) -> list[Goal]:
 
 def main() -> None:
     """Measure and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--data", type=Path, help="folder of the samples, instead of the user's cache")
-    parser.add_argument("--workers", type=int, default=2, help="processes that make samples")
-    asked = parser.parse_args()
+    asked = samples_parser(__doc__).parse_args()
     torch.set_num_threads(1)
     plan, began = (QUICK_SIZE if asked.quick else FULL_SIZE), time.monotonic()
     bench = bench_of(asked.data, asked.quick, asked.workers)

@@ -7,14 +7,9 @@ from castalia.errors import ConfigError, DataError
 from castalia.physics.decay_tree import DecayTree
 from castalia.rng import Stream
 
-LEAVES = ("b_lep", "lepton", "neutrino", "b_had", "q1", "q2")
-W_AND_TOP = {
-    "w_lep": ("lepton", "neutrino"),
-    "t_lep": ("b_lep", "w_lep"),
-    "w_had": ("q1", "q2"),
-    "t_had": ("b_had", "w_had"),
-}
-TOPS = DecayTree(LEAVES, {**W_AND_TOP, "ttbar": ("t_lep", "t_had")}, ("t_lep", "t_had"))
+from .conftest import LEAVES, SUMS, TOPS
+
+W_AND_TOP = {name: daughters for name, daughters in SUMS.items() if name != "ttbar"}
 
 
 def leaves(events=200):

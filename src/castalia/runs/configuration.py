@@ -69,8 +69,8 @@ TRAINING_OF_PRESET: dict[str, dict[str, Any]] = {
     # nat per event, of these steps 0.008, and 30 epochs of them 0.007; with relu instead of silu these leave 0.012.
     "scan": {**TRAINING_OTHERWISE, "epochs": 20, "batch_size": 1024, "learning_rate": 1e-2},
     # Many small steps: six epochs of 104,000 events leave flow matching a loss of 18.5 nat, 18.9 with batches of 256
-    # and 19.9 with 512, in the same time of a processor core. The rates are the best of the trials of
-    # benchmarks/unfold_comparison.py.
+    # and 19.9 with 512, in the same time of a processor core. The default's rate is the best of its trials
+    # in benchmarks/unfold_comparison.py.
     **{name: {**TRAINING_OTHERWISE, "batch_size": 128} for name in EVENT_PRESETS},
     "unfold_flow_matching": {**TRAINING_OTHERWISE, "batch_size": 128, "learning_rate": 4e-3},
     # Of a few thousand labelled events steps of 256 make enough for an average over a hundred to forget its start.
