@@ -2,9 +2,9 @@
 
 The arms of the intra-event aware GAN, which differ by options only, learn from the same events of the pixel detector
 and are judged on the same unseen ones: independent sensors, one random vector shared by an event's sensors (the cheap
-rival), relations beside it, and the losses that look at relations. Events have a common mode of 0, where nothing may be
-invented, of 4 % and of 20 %; everything else is at the reference. Beside them stands the truth, and the truth with
-sensors shuffled among events.
+rival), relations beside it, and the losses that look at relations. Events have a common mode of 20 % and of 4 %, and
+for the last arm of 0, where nothing may be invented; everything else is at the reference. Beside them stands the truth,
+and the truth with sensors shuffled among events. What is compared is trained with three seeds, the others with one.
 
 A finished training is a row of the result: the script goes on from there. ``--only`` and ``--seed`` restrict what is
 trained, so that several processes can share the work.
@@ -69,7 +69,14 @@ def jobs(plan: Plan) -> list[Job]:
     """Return all rows of a plan."""
     first = plan.seeds[0]
     truths = [Job(mode, "truth", first) for mode in plan.common_modes]
-    return truths + [Job(mode, arm, seed) for seed in plan.seeds for mode in plan.common_modes for arm in plan.arms]
+    trained = [Job(mode, arm, seed) for seed in plan.seeds for mode in plan.common_modes for arm in plan.arms]
+    return truths + [job for job in trained if _is_needed(plan, job)]
+
+
+def _is_needed(plan: Plan, job: Job) -> bool:
+    return (job.seed == plan.seeds[0] or job.arm in plan.repeated) and (
+        job.common_mode > 0.0 or job.arm == plan.arms[-1]
+    )
 
 
 def row(plan: Plan, job: Job) -> dict[str, Any]:

@@ -61,14 +61,14 @@ def goals_of(rows: Mapping[str, Sequence[Mapping[str, Any]]], truth: Mapping[str
             if best:
                 value = float(np.mean([abs(row[name]) for row in best]))
                 found.append(Goal(f"|{name}|, common mode {mode}", value, "<=", goal))
-        rivals = rows.get(f"shared_latent {mode}", [])
-        if not best or not rivals:
-            continue
-        if float(mode) == 0.0:
+        if best and float(mode) == 0.0:
             excess = [row["variance_ratio"] - true["variance_ratio"] for row in best]
             error = float(np.hypot(best[0]["variance_ratio_error"], true["variance_ratio_error"]))
             invented = float(np.mean(excess)) / error
             found.append(Goal("invented variance ratio at common mode 0, in standard errors", invented, "<=", 2.0))
+            continue
+        rivals = rows.get(f"shared_latent {mode}", [])
+        if not best or not rivals:
             continue
         gain, error = difference(rivals, best, "spearman_error")
         found.append(Goal(f"Spearman error of the rival less ours over error, {mode}", gain / error, ">=", 2.0))

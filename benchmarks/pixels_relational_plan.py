@@ -18,8 +18,9 @@ class Plan:
     Attributes:
         name: Name of the result.
         preset: The preset whose options the arms change.
-        arms: The arms.
+        arms: The arms; events without a common mode are for the last one, which is to invent nothing.
         seeds: Seeds of the training.
+        repeated: The arms that are trained with every seed; the others are with the first.
         common_modes: Relative spreads that all sensors of an event share.
         train: Training events of each common mode; one in ten selects the best epoch.
         test: Events to judge on.
@@ -31,6 +32,7 @@ class Plan:
     preset: str
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
+    repeated: tuple[str, ...]
     common_modes: tuple[float, ...]
     train: int
     test: int
@@ -42,13 +44,22 @@ ARMS: Final = tuple(GAN_ARMS)
 
 # 1,000 events in pairs: 1,800 steps of the networks, some twelve minutes of a core, and a minute of calibration.
 FULL_PLAN: Final = Plan(
-    "pixels_relational", "iea_gan_small", ARMS, (1, 2, 3), (0.0, 0.04, 0.2), train=1_000, test=400, epochs=4
+    "pixels_relational",
+    "iea_gan_small",
+    ARMS,
+    (1, 2, 3),
+    ("shared_latent", "intra_event_aware"),
+    (0.2, 0.04, 0.0),
+    train=1_000,
+    test=400,
+    epochs=4,
 )
 QUICK_PLAN: Final = Plan(
     "pixels_relational_quick",
     "iea_gan_tiny",
     ("independent", "intra_event_aware"),
     (1,),
+    (),
     (0.2,),
     train=40,
     test=30,
