@@ -166,7 +166,9 @@ def configuration(
     content["data"] = {**content["data"], **files}
     content["truth"]["coordinates"] = coordinates
     if coordinates == "cartesian":  # as published, relative to nothing
-        content["truth"] = {key: value for key, value in content["truth"].items() if key not in ("frame", "anchor")}
+        content["truth"] = {
+            key: value for key, value in content["truth"].items() if key not in ("frame", "anchor", "measured_as")
+        }
     content["model"] = {"preset": preset, "options": dict(options or {})}
     content["training"] = {**(training or {}), "seed": seed}
     return tomli_w.dumps(content)

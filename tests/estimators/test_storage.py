@@ -46,6 +46,16 @@ def test_saving_replaces_and_the_hash_follows_the_content(folder):
     assert model_hash(folder) != first
 
 
+def test_places_come_back_and_only_where_there_are_any(folder, tmp_path):
+    lists = {"jet": (Variable("pt"),)}
+    layout = Layout((), (Variable("x"), Variable("quark_jet")), lists, {"quark_jet": "jet"})
+    small = {"hidden": [4], "encoder": {"width": 4, "heads": 1, "blocks": 1}}
+    save_model(tmp_path / "places", build("event_flow_matching", small, layout), layout)
+    assert load_model(tmp_path / "places").layout == layout
+    assert load_model(tmp_path / "places").estimator.choice is not None
+    assert "places" not in json.loads((folder / "model.json").read_text())["layout"]  # as in records of before
+
+
 @pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()

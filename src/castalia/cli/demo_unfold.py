@@ -58,6 +58,12 @@ b_had = "parton_b_had"
 q_up = "parton_q_up"
 q_down = "parton_q_down"
 
+[truth.measured_as]                      # which jet each of them is, if any, is drawn first
+b_lep = "jet"
+b_had = "jet"
+q_up = "jet"
+q_down = "jet"
+
 [truth.composites]
 w_lep = ["lepton", "neutrino"]
 w_had = ["q_up", "q_down"]

@@ -44,11 +44,14 @@ class Layout:
         target: Columns of the target array, shape ``(events, len(target))``; object by object, then variable.
         condition_objects: Features of the objects in each list of the condition, by the list's name: the columns of
             arrays of shape ``(events, objects, len(features))``. Empty where the condition has no lists.
+        places: Targets that say which object of a list something is, by their name the list's: counted from 0, and -1
+            for none of them. Few estimators take such targets.
     """
 
     condition: tuple[Variable, ...]
     target: tuple[Variable, ...]
     condition_objects: Mapping[str, tuple[Variable, ...]] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def objects(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Self, final
 
 import torch
@@ -21,7 +21,7 @@ from castalia.estimators.scaling import ConditionScaling
 from castalia.nn.mlp import MLP
 from castalia.nn.transformer import SetTransformer
 
-__all__ = ["EventEncoder", "EventEncoderConfig"]
+__all__ = ["EncodedEvents", "EventEncoder", "EventEncoderConfig"]
 
 _MOMENTUM = ("pt", "eta", "phi")
 _PAIR_HIDDEN = 16
@@ -50,6 +50,35 @@ class EventEncoderConfig(StrictModel):
         if self.width % self.heads:
             raise ValueError(f"heads = {self.heads} does not divide width = {self.width}; change one of them")
         return self
+
+
+@final
+@dataclass(frozen=True)
+class EncodedEvents:
+    """Events, each as one vector and one for each of its objects, those of one list after those of another.
+
+    Attributes:
+        event: Shape ``(events, width)``.
+        objects: Shape ``(events, objects, width)``; meaningless where there is no object.
+        mask: True where there is one, shape ``(events, objects)``.
+        momenta: pt (GeV), pseudorapidity, azimuth (rad) and mass (GeV), shape ``(events, objects, 4)``; zero where
+            there is no object, and in lists that have no momenta.
+        lists: The number of the list of each object, in the layout's order, shape ``(objects,)``.
+    """
+
+    event: Tensor
+    objects: Tensor
+    mask: Tensor
+    momenta: Tensor
+    lists: Tensor
+
+    def repeated(self, times: int) -> EncodedEvents:
+        """Return every event several times, one after the other."""
+
+        def each(values: Tensor) -> Tensor:
+            return values.repeat_interleave(times, dim=0)
+
+        return EncodedEvents(each(self.event), each(self.objects), each(self.mask), each(self.momenta), self.lists)
 
 
 @final
@@ -134,6 +163,23 @@ class EventEncoder(nn.Module):
         Raises:
             DataError: If the events do not fit the layout.
         """
+        every, mask, lists = self._tokens(events)
+        result: Tensor = self.transformer(every, mask, self._bias(lists, every.shape[1]))
+        return result
+
+    def encode(self, events: Events) -> EncodedEvents:
+        """Encode events and their objects; see ``forward``."""
+        every, mask, lists = self._tokens(events)
+        encoded = self.transformer.each(every, mask, self._bias(lists, every.shape[1]))
+        numbers = [torch.full((one.mask.shape[1],), at, device=mask.device) for at, one in enumerate(lists)]
+        momenta, known = self._momenta(lists)
+        first = every.shape[1] - momenta.shape[1]  # after the event and its flat variables
+        return EncodedEvents(
+            encoded[:, 0], encoded[:, first:], mask[:, first:], momenta * known[..., None], torch.cat(numbers)
+        )
+
+    def _tokens(self, events: Events) -> tuple[Tensor, Tensor, list[ObjectSet]]:
+        """Return what attends to one another, what of it exists, and the lists in the layout's order."""
         scaled: Tensor = self.flat(events.flat)
         count = len(events)
         tokens = [self.event_token.expand(count, 1, -1)]
@@ -145,9 +191,7 @@ class EventEncoder(nn.Module):
             values = _filled(one)
             tokens.append(layer(scaling(values.flatten(0, 1)).view(*one.mask.shape, scaling.width)))
             masks.append(one.mask)
-        every, mask = torch.cat(tokens, dim=1), torch.cat(masks, dim=1)
-        result: Tensor = self.transformer(every, mask, self._bias(lists, every.shape[1]))
-        return result
+        return torch.cat(tokens, dim=1), torch.cat(masks, dim=1), lists
 
     def _bias(self, lists: Sequence[ObjectSet], tokens: int) -> Tensor | None:
         """Return what is added to the scores of all tokens in all blocks, shape ``(events, blocks heads, N, N)``."""
@@ -186,9 +230,10 @@ def _momentum_columns(variables: Sequence[Variable]) -> list[int]:
 
 
 def _used(objects: ObjectSet) -> ObjectSet:
-    """Return the same without the places in which no event has an object."""
-    used = objects.mask.any(0)
-    return ObjectSet(objects.values[:, used], objects.mask[:, used])
+    """Return the same without the places at the end in which no event has an object."""
+    some = objects.mask.any(0).nonzero()
+    used = int(some[-1]) + 1 if len(some) else 0
+    return ObjectSet(objects.values[:, :used], objects.mask[:, :used])
 
 
 def _filled(objects: ObjectSet) -> Tensor:

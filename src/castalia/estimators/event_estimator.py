@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from castalia.data.layout import Layout
 from castalia.data.strict import StrictModel
 from castalia.errors import ConfigError
-from castalia.estimators.base import Batch, Estimator, Events, Sampler
+from castalia.estimators.base import Batch, Estimator, Events, Losses, Sampler
 from castalia.estimators.event_encoder import EventEncoder, EventEncoderConfig
 from castalia.estimators.four_vector_consistency import FourVectorConsistency
+from castalia.estimators.object_choice import ObjectChoice
 from castalia.estimators.scaling import TargetScaling
+from castalia.estimators.supported_losses import supported_losses
 
 __all__ = ["EventEstimator", "EventEstimatorConfig"]
 
@@ -43,6 +45,10 @@ class EventEstimator(Estimator, Sampler):
     thousand run away, by hundreds of widths. A draw that is farther out than those edges by more than half their
     distance is drawn anew, and after 20 attempts moved to the nearest place within.
 
+    Targets that are places in a list are drawn first, and what else is drawn is given them: the distribution of a
+    quark's momentum has as many peaks as there are jets, and one peak once it is known which jet is its own. A subclass
+    sees the other targets only, and the event with its choices as one vector.
+
     Args:
         config: Configuration, an instance of the class's ``Config``.
         layout: Condition, which may have lists of objects, and target variables.
@@ -51,6 +57,8 @@ class EventEstimator(Estimator, Sampler):
         ConfigError: If a side of the layout is empty, or the configuration is another model's.
 
     Attributes:
+        variables: The targets that are no places.
+        width: Length of the vector that a subclass is given.
         consistency: Relations between the targets that a subclass holds against what it predicts, if any.
     """
 
@@ -64,10 +72,16 @@ class EventEstimator(Estimator, Sampler):
         if not isinstance(config, self.Config):
             raise ConfigError(f"{type(self).__name__} takes a {self.Config.__name__}, not a {type(config).__name__}.")
         self.config, self.layout = config, layout
+        names = [variable.name for variable in layout.target]
+        self._places = [names.index(name) for name in layout.places]
+        self._others = [place for place in range(len(names)) if place not in self._places]
+        self.variables = tuple(layout.target[place] for place in self._others)
         self.encoder = EventEncoder(layout, config.encoder)
-        self.targets = TargetScaling(layout.target, gaussianise=config.marginals == "gaussianise")
-        self.register_buffer("lowest", torch.full((len(layout.target),), torch.inf))
-        self.register_buffer("highest", torch.full((len(layout.target),), -torch.inf))
+        self.choice = ObjectChoice(layout, self.encoder) if layout.places else None
+        self.width = self.encoder.width if self.choice is None else self.choice.width
+        self.targets = TargetScaling(self.variables, gaussianise=config.marginals == "gaussianise")
+        self.register_buffer("lowest", torch.full((len(self.variables),), torch.inf))
+        self.register_buffer("highest", torch.full((len(self.variables),), -torch.inf))
         self.consistency: FourVectorConsistency | None = None
 
     @abstractmethod
@@ -79,27 +93,82 @@ class EventEstimator(Estimator, Sampler):
             rng: Source of the noise, which is drawn in float32, whatever the model's precision.
 
         Returns:
-            Shape ``(events, T)``.
+            Shape ``(events, len(self.variables))``.
         """
+
+    @property
+    def event_parameters(self) -> tuple[nn.Parameter, ...]:
+        """What makes the vector of an event."""
+        return (*self.encoder.parameters(), *(() if self.choice is None else self.choice.parameters()))
 
     def prepare(self, stream: Iterable[Batch]) -> None:
         """Measure the scalings; see ``Trainable.prepare``.
 
         Raises:
-            DataError: If a value is not finite or outside what its variable declares, or a variable is constant.
+            DataError: If a value is not finite or outside what its variable declares, a variable is constant, or there
+                is no object at a place.
         """
         for batch in stream:
-            target = self.targets.check_shape(batch.target.flat)
+            target = self.others(batch)
             self.encoder.update(batch.condition, batch.weight)
             self.targets.update(target, batch.weight)
             self.lowest.copy_(torch.minimum(self.lowest, target.amin(0)))
             self.highest.copy_(torch.maximum(self.highest, target.amax(0)))
             if self.consistency is not None:
-                self.consistency.update(batch.target.flat, batch.weight)
+                self.consistency.update(target, batch.weight)
+            if self.choice is not None:
+                self.choice.check(batch.target.flat[:, self._places], batch.condition)
         self.encoder.finish()
         self.targets.finish()
         if self.consistency is not None:
             self.consistency.finish()
+
+    def others(self, batch: Batch) -> Tensor:
+        """Return the targets that are no places, shape ``(events, len(self.variables))``.
+
+        Raises:
+            DataError: If the targets have a wrong shape.
+        """
+        target = batch.target.flat
+        if self._places and target.ndim == 2 and target.shape[1] == len(self.layout.target):
+            target = target[:, self._others]
+        return self.targets.check_shape(target)
+
+    def ends(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ends of the support of all targets for those of ``variables``; places have none."""
+        both = []
+        for end, infinity in ((low, -torch.inf), (high, torch.inf)):
+            every = torch.full((len(self.layout.target),), infinity).to(end)
+            every[self._others] = end
+            both.append(every)
+        return both[0], both[1]
+
+    def given(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return the vectors of events with their choices, and the log-probability of these, where there are any."""
+        if self.choice is None:
+            return self.encoder(batch.condition), None
+        vectors, log_prob = self.choice(self.encoder.encode(batch.condition), batch.target.flat[:, self._places])
+        return vectors, log_prob
+
+    def event_losses(
+        self, batch: Batch, rng: np.random.Generator, of: Callable[[Tensor, Tensor, Tensor], Losses]
+    ) -> Losses:
+        """Return the losses of scaled targets given their events, and of the choices where there are any.
+
+        Args:
+            batch: The events.
+            rng: Source of all randomness.
+            of: From scaled targets, the log of the scaling's Jacobian determinant, and the events' vectors to losses;
+                see ``supported_losses``.
+        """
+        self.targets.require_prepared()
+        vectors, log_prob = self.given(batch)
+        losses = supported_losses(
+            self.targets, self.others(batch), rng, lambda scaled, log_jacobian: of(scaled, log_jacobian, vectors)
+        )
+        if log_prob is None:
+            return losses
+        return Losses(losses.total - log_prob, {**losses.terms, "choice": -log_prob})
 
     @torch.no_grad()
     def sample(self, condition: Events, draws: int, rng: np.random.Generator) -> Events:
@@ -110,14 +179,29 @@ class EventEstimator(Estimator, Sampler):
             DataError: If the condition does not fit the layout.
         """
         self.targets.require_prepared()
-        starts = range(0, max(len(condition), 1), _ROWS)
-        pieces = [condition.map(lambda v, at=at: v[at : at + _ROWS]) for at in starts]  # type: ignore[misc]
-        vectors = torch.cat([self.encoder(piece) for piece in pieces]).repeat_interleave(draws, dim=0)
-        drawn = [self._within(piece, rng) for piece in torch.split(vectors, _ROWS)]
-        return Events(self.targets.to_sample(torch.cat(drawn)))
+        step = max(1, _ROWS // draws)
+        pieces = []
+        for start in range(0, max(len(condition), 1), step):
+            piece = condition.map(lambda values, at=start: values[at : at + step])  # type: ignore[misc]
+            pieces.append(self._drawn(piece, draws, rng))
+        return Events(torch.cat(pieces))
+
+    def _drawn(self, condition: Events, draws: int, rng: np.random.Generator) -> Tensor:
+        """Draw targets of a few events, shape ``(events draws, T)``."""
+        places = None
+        if self.choice is None:
+            vectors = self.encoder(condition).repeat_interleave(draws, dim=0)
+        else:
+            vectors, places = self.choice.draw(self.encoder.encode(condition).repeated(draws), rng)
+        others = torch.cat([self._within(piece, rng) for piece in torch.split(vectors, _ROWS)])
+        result = others.new_empty((len(others), len(self.layout.target)))
+        result[:, self._others] = self.targets.to_sample(others)
+        if places is not None:
+            result[:, self._places] = places.to(result)
+        return result
 
     def _within(self, vectors: Tensor, rng: np.random.Generator) -> Tensor:
-        """Draw targets that are not far outside what training saw, shape ``(events, T)``."""
+        """Draw targets that are not far outside what training saw, shape ``(events, len(self.variables))``."""
         reach = 0.5 * (self.highest - self.lowest)
         low, high = self.lowest - reach, self.highest + reach
         drawn = self.targets.inverse(self.draw(vectors, rng))

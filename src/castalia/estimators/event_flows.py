@@ -21,7 +21,6 @@ from castalia.estimators.flows.conditional_affine import ConditionalAffine
 from castalia.estimators.flows.coupling import CouplingBlock
 from castalia.estimators.flows.permutation import Permutation, mixed
 from castalia.estimators.flows.univariate import AffineMap, ChainedMap, SplineMap, UnivariateMap
-from castalia.estimators.supported_losses import supported_losses
 
 __all__ = ["CINN", "CINNConfig", "EventFlow", "EventFlowMatching", "EventFlowMatchingConfig"]
 
@@ -37,7 +36,7 @@ class EventFlow(EventEstimator, Density):
 
     def draw(self, vectors: Tensor, rng: np.random.Generator) -> Tensor:
         """Carry noise to scaled targets; see ``EventEstimator.draw``."""
-        noise = rng.standard_normal((len(vectors), len(self.layout.target)), dtype=np.float32)
+        noise = rng.standard_normal((len(vectors), len(self.variables)), dtype=np.float32)
         return self.chain.inverse(torch.from_numpy(noise).to(vectors), vectors)
 
     def log_prob(self, batch: Batch) -> Tensor:
@@ -48,13 +47,13 @@ class EventFlow(EventEstimator, Density):
             DataError: If the batch does not fit the layout.
         """
         self.targets.require_prepared()
-        vectors = self.encoder(batch.condition)
-        target = self.targets.check_shape(batch.target.flat)
-        return self.targets.log_prob(target, lambda scaled: self._scaled_log_prob(scaled, vectors))
+        vectors, log_prob = self.given(batch)
+        others = self.targets.log_prob(self.others(batch), lambda scaled: self._scaled_log_prob(scaled, vectors))
+        return others if log_prob is None else others + log_prob
 
     def support(self) -> tuple[Tensor, Tensor]:
         """Return lower and upper ends of the targets' support, each of shape ``(T,)``; infinite where unbounded."""
-        return self.targets.support()
+        return self.ends(*self.targets.support())
 
     def _scaled_log_prob(self, scaled: Tensor, vectors: Tensor) -> Tensor:
         base, log_determinant = self.chain(scaled, vectors)
@@ -105,7 +104,7 @@ class CINN(EventFlow):
 
     def __init__(self, config: CINNConfig, layout: Layout) -> None:
         super().__init__(config, layout)
-        variables = len(layout.target)
+        variables = len(self.variables)
         univariate: UnivariateMap = AffineMap(config.log_scale_limit)
         if config.univariate == "affine_spline":
             univariate = ChainedMap(univariate, SplineMap(config.bins, config.bound))
@@ -113,7 +112,7 @@ class CINN(EventFlow):
         for number in range(config.blocks):
             if number and variables > 1:
                 blocks.append(Permutation(mixed(variables, number)))
-            blocks.append(CouplingBlock(variables, self.encoder.width, config.hidden, univariate, "silu"))
+            blocks.append(CouplingBlock(variables, self.width, config.hidden, univariate, "silu"))
         self.chain = Chain(blocks)
 
     def objectives(self) -> tuple[Objective, ...]:
@@ -121,10 +120,10 @@ class CINN(EventFlow):
         return (Objective("negative_log_likelihood", tuple(self.parameters()), self._loss),)
 
     def _loss(self, batch: Batch, rng: np.random.Generator) -> Losses:
-        def losses(scaled: Tensor, log_jacobian: Tensor) -> Losses:
-            return Losses(-self._scaled_log_prob(scaled, self.encoder(batch.condition)) - log_jacobian)
+        def losses(scaled: Tensor, log_jacobian: Tensor, vectors: Tensor) -> Losses:
+            return Losses(-self._scaled_log_prob(scaled, vectors) - log_jacobian)
 
-        return supported_losses(self.targets, batch.target.flat, rng, losses)
+        return self.event_losses(batch, rng, losses)
 
 
 @final
@@ -173,7 +172,7 @@ class EventFlowMatching(EventFlow):
     def __init__(self, config: EventFlowMatchingConfig, layout: Layout) -> None:
         super().__init__(config, layout)
         self.paths = config.paths
-        variables, width = len(layout.target), self.encoder.width
+        variables, width = len(self.variables), self.width
         self.chain = Chain(
             [
                 ConditionalAffine(variables, width, config.affine_hidden, config.log_scale_limit, "silu"),
@@ -188,9 +187,8 @@ class EventFlowMatching(EventFlow):
         return (Objective("flow_matching", tuple(self.parameters()), self._loss),)
 
     def _loss(self, batch: Batch, rng: np.random.Generator) -> Losses:
-        def losses(scaled: Tensor, _: Tensor) -> Losses:
+        def losses(scaled: Tensor, _: Tensor, vectors: Tensor) -> Losses:
             location_and_width, flow = self.chain.blocks
-            vectors = self.encoder(batch.condition)
             return matching_losses(location_and_width, flow, scaled, vectors, rng, self.paths)  # type: ignore[arg-type]
 
-        return supported_losses(self.targets, batch.target.flat, rng, losses)
+        return self.event_losses(batch, rng, losses)

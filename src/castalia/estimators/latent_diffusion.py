@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Self, final
 
@@ -14,7 +15,6 @@ from torch import Tensor
 from castalia.data.layout import Layout
 from castalia.estimators.base import Batch, Losses, Objective
 from castalia.estimators.diffusion.process import Diffusion, DiffusionConfig
-from castalia.estimators.event_encoder import EventEncoder
 from castalia.estimators.event_estimator import EventEstimator, EventEstimatorConfig
 from castalia.estimators.four_vector_consistency import ConsistencyConfig, FourVectorConsistency
 from castalia.estimators.normal_divergence import normal_divergence
@@ -84,7 +84,7 @@ class VariationalLatentDiffusion(EventEstimator):
 
     def __init__(self, config: VariationalLatentDiffusionConfig, layout: Layout) -> None:
         super().__init__(config, layout)
-        variables, width = len(layout.target), self.encoder.width
+        variables, width = len(self.variables), self.width
         autoencoder = diffusion = None
         if config.autoencoder is not None:
             trained_together = config.diffusion is not None and not config.pretrained
@@ -96,7 +96,7 @@ class VariationalLatentDiffusion(EventEstimator):
             diffusion = Diffusion(self.latent, width, config.diffusion)
         self.autoencoder, self.diffusion, self._pretrained = autoencoder, diffusion, config.pretrained
         if config.consistency is not None:
-            self.consistency = FourVectorConsistency(layout, config.consistency)
+            self.consistency = FourVectorConsistency(replace(layout, target=self.variables), config.consistency)
 
     def objectives(self) -> tuple[Objective, ...]:
         """Return one objective, or two in as many phases where the autoencoder is trained first."""
@@ -106,12 +106,12 @@ class VariationalLatentDiffusion(EventEstimator):
         autoencoder, diffusion, everything = self.autoencoder, self.diffusion, tuple(self.parameters())
         if autoencoder is None or diffusion is None:
             if autoencoder is not None:
-                yield Objective("autoencoder", everything, partial(self._variational_loss, autoencoder, self.encoder))
+                yield Objective("autoencoder", everything, partial(self._variational_loss, autoencoder))
             elif diffusion is not None:
                 yield Objective("diffusion", everything, partial(self._target_loss, diffusion))
         elif self._pretrained:
-            later = (*self.encoder.parameters(), *diffusion.parameters())
-            first = partial(self._variational_loss, autoencoder, None)
+            later = (*self.event_parameters, *diffusion.parameters())
+            first = partial(self._unconditional_loss, autoencoder)
             yield Objective("autoencoder", tuple(autoencoder.parameters()), first)
             yield Objective("diffusion", later, partial(self._frozen_loss, autoencoder, diffusion), phase=1)
         else:
@@ -119,7 +119,7 @@ class VariationalLatentDiffusion(EventEstimator):
 
     def draw(self, vectors: Tensor, rng: np.random.Generator) -> Tensor:
         """Draw latent variables, decode them, and draw targets; see ``EventEstimator.draw``."""
-        size = (len(vectors), self.latent + len(self.layout.target))
+        size = (len(vectors), self.latent + len(self.variables))
         noise = torch.from_numpy(rng.standard_normal(size, dtype=np.float32)).to(vectors)
         latent, last = noise[:, : self.latent], noise[:, self.latent :]
         if self.diffusion is not None:
@@ -131,50 +131,66 @@ class VariationalLatentDiffusion(EventEstimator):
     def _target_loss(self, diffusion: Diffusion, batch: Batch, rng: np.random.Generator) -> Losses:
         """Return the losses of a diffusion of the targets themselves, to which nothing but its own noise is added."""
 
-        def losses(target: Tensor, _: Tensor) -> Losses:
-            parts = diffusion.losses(target, self.encoder(batch.condition), rng)
+        def losses(target: Tensor, _: Tensor, vectors: Tensor) -> Losses:
+            parts = diffusion.losses(target, vectors, rng)
             terms = {"diffusion": parts.diffusion, "prior": parts.prior}
             if diffusion.config.loss == "likelihood":
                 terms["reconstruction"] = diffusion.entropy().to(target).expand(len(target))
             # What is guessed from little signal is a mean, which need not keep relations that are not linear.
             return self._sum(terms, parts.data, parts.signal)
 
-        return supported_losses(self.targets, batch.target.flat, rng, losses)
+        return self.event_losses(batch, rng, losses)
 
-    def _variational_loss(
-        self, autoencoder: VariationalAutoencoder, encoder: EventEncoder | None, batch: Batch, rng: np.random.Generator
-    ) -> Losses:
+    def _variational_loss(self, autoencoder: VariationalAutoencoder, batch: Batch, rng: np.random.Generator) -> Losses:
         """Return the losses of an autoencoder whose latent variables are to be standard normal."""
 
-        def losses(target: Tensor, _: Tensor) -> Losses:
-            vectors = target[:, :0] if encoder is None else encoder(batch.condition)
-            mean, log_variance = autoencoder.encode(target, vectors, self._measured(batch))
-            decoded = autoencoder.decode(_drawn(mean, log_variance, rng), vectors)
-            terms = {"reconstruction": autoencoder.reconstruction_loss(target, decoded)}
-            return self._sum({**terms, "prior": autoencoder.beta * normal_divergence(mean, log_variance)}, decoded)
+        def losses(target: Tensor, _: Tensor, vectors: Tensor) -> Losses:
+            return self._of_autoencoder(autoencoder, target, vectors, batch, rng)
 
-        return supported_losses(self.targets, batch.target.flat, rng, losses)
+        return self.event_losses(batch, rng, losses)
+
+    def _unconditional_loss(
+        self, autoencoder: VariationalAutoencoder, batch: Batch, rng: np.random.Generator
+    ) -> Losses:
+        """Return the same of an autoencoder that sees no event, none of which is encoded."""
+
+        def losses(target: Tensor, _: Tensor) -> Losses:
+            return self._of_autoencoder(autoencoder, target, target[:, :0], batch, rng)
+
+        return supported_losses(self.targets, self.others(batch), rng, losses)
+
+    def _of_autoencoder(
+        self,
+        autoencoder: VariationalAutoencoder,
+        target: Tensor,
+        vectors: Tensor,
+        batch: Batch,
+        rng: np.random.Generator,
+    ) -> Losses:
+        mean, log_variance = autoencoder.encode(target, vectors, self._measured(batch))
+        decoded = autoencoder.decode(_drawn(mean, log_variance, rng), vectors)
+        terms = {"reconstruction": autoencoder.reconstruction_loss(target, decoded)}
+        return self._sum({**terms, "prior": autoencoder.beta * normal_divergence(mean, log_variance)}, decoded)
 
     def _frozen_loss(
         self, autoencoder: VariationalAutoencoder, diffusion: Diffusion, batch: Batch, rng: np.random.Generator
     ) -> Losses:
         """Return the losses of a diffusion in the latent variables of an autoencoder that stays as it is."""
 
-        def losses(target: Tensor, _: Tensor) -> Losses:
+        def losses(target: Tensor, _: Tensor, vectors: Tensor) -> Losses:
             with torch.no_grad():
                 latent = _drawn(*autoencoder.encode(target, target[:, :0]), rng)
-            parts = diffusion.losses(latent, self.encoder(batch.condition), rng)
+            parts = diffusion.losses(latent, vectors, rng)
             return self._sum({"diffusion": parts.diffusion, "prior": parts.prior})
 
-        return supported_losses(self.targets, batch.target.flat, rng, losses)
+        return self.event_losses(batch, rng, losses)
 
     def _end_to_end_loss(
         self, autoencoder: VariationalAutoencoder, diffusion: Diffusion, batch: Batch, rng: np.random.Generator
     ) -> Losses:
         """Return the losses of an autoencoder and the diffusion of its latent variables, trained together."""
 
-        def losses(target: Tensor, _: Tensor) -> Losses:
-            vectors = self.encoder(batch.condition)
+        def losses(target: Tensor, _: Tensor, vectors: Tensor) -> Losses:
             # The event's encoder learns from the diffusion: errors of the reconstruction say nothing of the event.
             seen = vectors.detach()
             latent, _ = autoencoder.encode(target, seen, self._measured(batch))
@@ -184,7 +200,7 @@ class VariationalLatentDiffusion(EventEstimator):
             terms |= {"diffusion": beta * parts.diffusion, "prior": beta * parts.prior}
             return self._sum(terms, decoded)
 
-        return supported_losses(self.targets, batch.target.flat, rng, losses)
+        return self.event_losses(batch, rng, losses)
 
     def _measured(self, batch: Batch) -> Tensor | None:
         """Return the weights by which a training step measures the latent variables; ``None`` elsewhere."""

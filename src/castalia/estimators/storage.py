@@ -70,6 +70,7 @@ class _StoredLayout(BaseModel):
     condition: list[_StoredVariable]
     target: list[_StoredVariable]
     condition_objects: dict[str, list[_StoredVariable]] | None = None
+    places: dict[str, str] | None = None
 
     def layout(self) -> Layout:
         objects = (self.condition_objects or {}).items()
@@ -77,6 +78,7 @@ class _StoredLayout(BaseModel):
             tuple(v.variable() for v in self.condition),
             tuple(v.variable() for v in self.target),
             {name: tuple(v.variable() for v in variables) for name, variables in objects},
+            self.places or {},
         )
 
 
@@ -157,8 +159,9 @@ def model_hash(folder: Path) -> str:
     """
     record, _ = _read(folder)
     content = record.model_dump(mode="json", exclude={"extra"})
-    if content["layout"]["condition_objects"] is None:  # a key that the first records did not have
-        del content["layout"]["condition_objects"]
+    for key in ("condition_objects", "places"):  # which the first records did not have
+        if content["layout"][key] is None:
+            del content["layout"][key]
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -197,12 +200,14 @@ def _read_record(path: Path) -> _Record:
 
 
 def _stored_layout(layout: Layout) -> dict[str, Any]:
-    """Write the variables down; lists of the condition only where there are any."""
+    """Write the variables down; lists of the condition, and places in them, only where there are any."""
     stored: dict[str, Any] = {side: [_stored(v) for v in getattr(layout, side)] for side in ("condition", "target")}
     if layout.condition_objects:
         stored["condition_objects"] = {
             name: [_stored(v) for v in variables] for name, variables in layout.condition_objects.items()
         }
+    if layout.places:
+        stored["places"] = dict(layout.places)
     return stored
 
 

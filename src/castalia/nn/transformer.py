@@ -110,6 +110,14 @@ class SetTransformer(nn.Module):
             Shape ``(sets, width)``, of mean zero and variance one over the features of each set but for a learned
             factor and offset.
         """
+        return self.each(elements, mask, bias, wanted=1)[:, 0]
+
+    def each(self, elements: Tensor, mask: Tensor, bias: Tensor | None = None, wanted: int | None = None) -> Tensor:
+        """Return what becomes of the elements themselves, of all or of the ``wanted`` first; else as ``forward``.
+
+        Returns:
+            Shape ``(sets, wanted or N, width)``; meaningless where ``mask`` is false.
+        """
         absent = torch.zeros_like(mask, dtype=elements.dtype).masked_fill(~mask, -torch.inf)[:, None, None]
         if bias is None:
             shared = absent.expand(-1, self.heads, mask.shape[1], -1)
@@ -118,5 +126,5 @@ class SetTransformer(nn.Module):
             biases = torch.split(bias + absent, self.heads, dim=1)
         for block, one in zip(self.blocks[:-1], biases, strict=False):
             elements = block(elements, mask, bias=one)
-        result: Tensor = self.normal(self.blocks[-1](elements, mask, wanted=1, bias=biases[-1])[:, 0])
+        result: Tensor = self.normal(self.blocks[-1](elements, mask, wanted=wanted, bias=biases[-1]))
         return result

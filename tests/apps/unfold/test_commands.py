@@ -48,6 +48,28 @@ def test_unfolded_events_know_their_truth(folder, tmp_path):
     np.testing.assert_allclose(table["plus_mass"], MASS, rtol=1e-12)
 
 
+def test_what_is_told_which_lepton_it_is_is_drawn_close_to_it(folder, tmp_path):
+    path = config(tmp_path, truth='measured_as = { plus = "lepton" }', epochs=12)
+    path.write_text(path.read_text().replace("z.parquet", str(folder / "z.parquet")))
+    here("unfold", "train", path, "-o", tmp_path / "run").good()
+    truth = read(folder / "fresh.parquet")
+    own = truth["lepton_charge"] > 0
+    measured = ak.fill_none(ak.firsts(truth["lepton_phi"][own]), np.nan).to_numpy()[:, None]
+
+    def far(run):
+        words = (run, folder / "fresh.parquet", "-o", tmp_path / "draws.parquet", "--draws", 5, "--overwrite")
+        here("unfold", "sample", *words).good()
+        drawn = read(tmp_path / "draws.parquet")
+        off = np.arctan2(ak.to_numpy(drawn["plus_py"]), ak.to_numpy(drawn["plus_px"])) - measured
+        return np.nanmedian(np.abs(np.mod(off + np.pi, 2 * np.pi) - np.pi))
+
+    assert far(tmp_path / "run") < 0.85 * far(folder / "run")
+    path.write_text(path.read_text().replace("{ plus = ", "{ top = "))
+    assert "measured_as names 'top', which is no particle; choose from plus, minus" in here(
+        "unfold", "train", path, "-o", tmp_path / "other"
+    ).refused(2)
+
+
 def test_in_a_frame_a_turned_detector_draws_a_turned_truth(folder, tmp_path):
     path = config(tmp_path, truth='frame = ["lepton"]\nanchor = "plus"', epochs=2)
     path.write_text(path.read_text().replace("z.parquet", str(folder / "z.parquet")))

@@ -39,6 +39,9 @@ class TruthConfig(StrictModel):
             drawn is turned back.
         anchor: The particle that this object is. Its momentum relative to what was measured is a coordinate as well,
             and what is drawn of its resonance is made to have it.
+        measured_as: Particles that are measured as an object of a list, with the list's name: quarks as jets. The model
+            first draws which object each of them is, the nearest within 0.4 in pseudorapidity and azimuth or none, and
+            then the momenta given that.
         defined: Column that is 1 where an event has such a truth and 0 where not, as outside a fiducial volume; its
             columns are not read there. ``None`` where every event has.
         coordinates: What the model learns: ``"decay_tree"``, in which every mass and sum closes exactly, or
@@ -50,6 +53,7 @@ class TruthConfig(StrictModel):
     resonances: tuple[str, ...] = ()
     frame: tuple[str, ...] = ()
     anchor: str | None = None
+    measured_as: dict[str, str] = {}
     defined: str | None = None
     coordinates: Literal["decay_tree", "cartesian"] = "decay_tree"
 
@@ -59,6 +63,14 @@ class TruthConfig(StrictModel):
             raise ValueError(
                 f"anchor = {self.anchor!r} is relative to nothing; name the lists that measure it as frame"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _measured_particles(self) -> Self:
+        for name in self.measured_as:
+            if name not in self.particles:
+                known = ", ".join(self.particles)
+                raise ValueError(f"measured_as names {name!r}, which is no particle; choose from {known}")
         return self
 
     def tree(self) -> DecayTree:

@@ -13,7 +13,7 @@ from castalia.data.feature_arrays import FeatureArrays, ObjectArrays
 from castalia.data.layout import Layout, Variable
 from castalia.errors import ConfigError
 
-__all__ = ["Frame", "Reference"]
+__all__ = ["Frame", "Reference", "momentum_places"]
 
 Floats = NDArray[np.float64]
 
@@ -54,27 +54,18 @@ class Frame:
 
     def __post_init__(self) -> None:
         for name in self.lists:
-            variables = self.layout.condition_objects.get(name)
-            if variables is None:
-                known = ", ".join(self.layout.condition_objects) or "none"
-                raise ConfigError(f"[truth] frame names {name!r}, which is no list; choose from {known}.")
-            found = {variable.name for variable in variables}
-            if not found.issuperset(_NEEDED) or "phi" not in _angles(variables):
-                raise ConfigError(
-                    f"[truth] frame names {name!r}, which needs the variables pt, eta, and phi with "
-                    f'transform = "angle"; it has {", ".join(sorted(found))}.'
-                )
+            momentum_places(self.layout, name, "frame")
 
     def reference(self, arrays: FeatureArrays) -> Reference:
         """Return the object with the largest pt of the first list in which an event has one."""
         found = np.tile([1.0, 0.0, 0.0], (len(arrays.row), 1))
         for name in reversed(self.lists):
-            names = [variable.name for variable in self.layout.condition_objects[name]]
+            places = momentum_places(self.layout, name, "frame")
             one = arrays.objects[name]
             if not one.mask.shape[1]:
                 continue
-            leading = np.where(one.mask, one.values[..., names.index("pt")], -np.inf).argmax(axis=1)
-            values = one.values[np.arange(len(leading)), leading][:, [names.index(what) for what in _NEEDED]]
+            leading = np.where(one.mask, one.values[..., places[0]], -np.inf).argmax(axis=1)
+            values = one.values[np.arange(len(leading)), leading][:, places]
             found = np.where(one.mask.any(axis=1, keepdims=True), values, found)
         return Reference(*found.T)
 
@@ -90,6 +81,30 @@ class Frame:
             for name, one in arrays.objects.items()
         }
         return replace(arrays, condition=condition, objects=objects)
+
+
+def momentum_places(layout: Layout, name: str, key: str) -> list[int]:
+    """Return where a list has pt, eta and phi.
+
+    Args:
+        layout: What is measured.
+        name: Name of the list.
+        key: Key of ``[truth]`` that names it, for messages.
+
+    Raises:
+        ConfigError: If there is no such list, or it lacks one of them.
+    """
+    variables = layout.condition_objects.get(name)
+    if variables is None:
+        known = ", ".join(layout.condition_objects) or "none"
+        raise ConfigError(f"[truth] {key} names {name!r}, which is no list; choose from {known}.")
+    names = [variable.name for variable in variables]
+    if not set(names).issuperset(_NEEDED) or "phi" not in _angles(variables):
+        raise ConfigError(
+            f"[truth] {key} names {name!r}, which needs the variables pt, eta, and phi with "
+            f'transform = "angle"; it has {", ".join(sorted(names))}.'
+        )
+    return [names.index(what) for what in _NEEDED]
 
 
 def _angles(variables: Sequence[Variable]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from castalia.apps.unfold.config import UnfoldConfig, parse_config
 from castalia.apps.unfold.coordinates import TruthCoordinates
 from castalia.apps.unfold.frame import Frame
+from castalia.apps.unfold.matching import Matching
 from castalia.apps.unfold.train import POSTERIOR, PRIOR
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.features import Features
@@ -74,7 +75,7 @@ class PosteriorModel:
         turned = self.frame.turned(arrays, reference)
         condition = events_from_array(turned.condition, objects=turned.objects)
         drawn = draw(self.sampler, condition, rng, draws).reshape(len(arrays.row), draws, -1)
-        return self.coordinates.absolute(drawn, reference)
+        return self.coordinates.absolute(drawn[..., : len(self.coordinates.variables)], reference)
 
     def numbers(self, targets: Floats) -> Floats:
         """Return the paper's numbers of draws of any leading shape ``(*shape, targets)``, in the same shape."""
@@ -101,7 +102,8 @@ def open_model(path: Path) -> PosteriorModel:
         raise ModelError(f"{path}: the model's variables are not those of its config.toml; the run folder was changed.")
     kept = {leaf: tuple(float(value) for value in values) for leaf, values in masses.items()}
     coordinates = TruthCoordinates(config.truth.tree(), config.truth.coordinates, kept)
-    if loaded.layout != replace(layout, target=coordinates.variables):
+    matching = Matching(features.layout, coordinates.tree.leaves, config.truth.measured_as)
+    if loaded.layout != matching.with_places(coordinates.variables):
         raise ModelError(f"{path}: the model's variables are not those of its config.toml; the run folder was changed.")
     estimator = loaded.estimator.eval()
     if not isinstance(estimator, Sampler):

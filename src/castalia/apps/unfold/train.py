@@ -14,6 +14,7 @@ from castalia import __version__
 from castalia.apps.unfold.config import UnfoldConfig, parse_config
 from castalia.apps.unfold.coordinates import TruthCoordinates, leaves_of_columns
 from castalia.apps.unfold.frame import Frame
+from castalia.apps.unfold.matching import Matching
 from castalia.data.loading import LoadedArrays, content_keys
 from castalia.data.schema import Schema
 from castalia.errors import DataError
@@ -131,12 +132,13 @@ def _prepare(config: UnfoldConfig, inputs: Inputs, skip_bad: int) -> _Prepared:
     features = inputs.features
     training, validation = (_with_truth(inputs, split, skip_bad, config) for split in ("train", "validation"))
     coordinates = TruthCoordinates.measured(config.truth.tree(), config.truth.coordinates, _leaves(training))
-    layout = replace(features.layout, target=coordinates.variables)
+    matching = Matching(features.layout, coordinates.tree.leaves, config.truth.measured_as)
+    layout = matching.with_places(coordinates.variables)
     name, options = config.model.resolve()
     estimator = build(name, options, layout, config.training.seed)
     frame = Frame(layout, config.truth.frame)
     pair = [
-        _encoded(loaded, coordinates, frame, Stream(config.training.seed, "dequantisation", split))
+        _encoded(loaded, coordinates, frame, matching, Stream(config.training.seed, "dequantisation", split))
         for split, loaded in (("train", training), ("validation", validation))
     ]
     events = learned_events(estimator, *pair)
@@ -181,10 +183,13 @@ def _with_truth(
     return loaded
 
 
-def _encoded(loaded: LoadedArrays, coordinates: TruthCoordinates, frame: Frame, stream: Stream) -> LoadedArrays:
+def _encoded(
+    loaded: LoadedArrays, coordinates: TruthCoordinates, frame: Frame, matching: Matching, stream: Stream
+) -> LoadedArrays:
     """Put the model's targets in the place of the particles' columns, relative to the object that is the frame."""
-    reference = frame.reference(loaded.arrays)
-    target = coordinates.relative(coordinates.encode(_leaves(loaded), stream.at()), reference)
+    reference, leaves = frame.reference(loaded.arrays), _leaves(loaded)
+    target = coordinates.relative(coordinates.encode(leaves, stream.at()), reference)
+    target = np.column_stack([target, matching.places(leaves, loaded.arrays)])
     arrays = frame.turned(loaded.arrays, reference)
     return replace(loaded, arrays=replace(arrays, target=target, reference=np.zeros_like(target), found=None))
 

@@ -1,0 +1,71 @@
+"""Which measured object each particle of the truth is: the nearest one of its list, if it is near enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from castalia.apps.unfold.frame import momentum_places
+from castalia.data.feature_arrays import FeatureArrays
+from castalia.data.layout import Layout, Variable
+from castalia.physics.four_vectors import from_cartesian
+
+__all__ = ["NEAR", "Matching"]
+
+Floats = NDArray[np.float64]
+
+NEAR: Final = 0.4
+"""Largest distance, in pseudorapidity and azimuth, between a particle and the object that it is."""
+
+
+@final
+@dataclass(frozen=True)
+class Matching:
+    """Finds the objects of particles.
+
+    Attributes:
+        layout: What is measured.
+        leaves: Names of all particles, in the order of arrays.
+        measured_as: The list of each particle that is measured as one object, by its name.
+
+    Raises:
+        ConfigError: If a list is none of the layout's, or lacks pt, eta or an angle phi.
+    """
+
+    layout: Layout
+    leaves: tuple[str, ...]
+    measured_as: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        for name in self.measured_as.values():
+            momentum_places(self.layout, name, "measured_as")
+
+    def with_places(self, target: tuple[Variable, ...]) -> Layout:
+        """Return the layout with targets, and behind them the place of each particle's object."""
+        places = {f"{leaf}_{of_list}": of_list for leaf, of_list in self.measured_as.items()}
+        return replace(self.layout, target=(*target, *(Variable(name) for name in places)), places=places)
+
+    def places(self, leaves: Floats, arrays: FeatureArrays) -> Floats:
+        """Return the place of each particle's object in its list, counted from 0, or -1 where none is near.
+
+        Args:
+            leaves: px, py, pz and mass of the particles in GeV, shape ``(events, leaves, 4)``.
+            arrays: What was measured, its angles relative to the same axis.
+
+        Returns:
+            Shape ``(events, len(measured_as))``.
+        """
+        columns = [np.empty((len(leaves), 0))]
+        for leaf, name in self.measured_as.items():
+            _, eta, phi, _ = from_cartesian(leaves[:, self.leaves.index(leaf)])  # whatever the fourth number is
+            one, (_, at_eta, at_phi) = arrays.objects[name], momentum_places(self.layout, name, "measured_as")
+            across = np.mod(one.values[..., at_phi] - phi[:, None] + np.pi, 2.0 * np.pi) - np.pi
+            distance = np.where(one.mask, np.hypot(one.values[..., at_eta] - eta[:, None], across), np.inf)
+            # A place further on that nobody has, so that there is a nearest one in lists that are all empty.
+            distance = np.column_stack([distance, np.full(len(distance), np.inf)])
+            columns.append(np.where(distance.min(axis=1) < NEAR, distance.argmin(axis=1), -1)[:, None])
+        return np.concatenate(columns, axis=1)
