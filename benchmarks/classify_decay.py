@@ -5,11 +5,12 @@ of 0, 0.3, 1, 3 or 5 in the loss. Controls, at the w that is best on validation 
 of a random one (random), or those of its like in another event of its class (shuffled), from which classes can be told
 but no decays. Rivals: an MLP, and boosted trees, raw and with high-level variables. Top-quark pairs against heavy Higgs
 bosons (425, 325) and against Z' bosons (1000); 1,000, 4,000 and 16,000 events a class. Every arm has the same eight
-trials at every size, made with heavy Higgs bosons, by the loss of validation events. Judged on 100,000 test events.
+trials at 1,000 and at 4,000 events, made with heavy Higgs bosons, by the loss of validation events; at 16,000 the
+settings are those of 4,000. Judged on 100,000 test events.
 
 A finished trial or training is a row of the result, and its run is kept: the script goes on from there. ``--only`` and
 ``--size`` restrict what is trained, so that two processes can share the work; the controls wait for the trials of all
-w. A step costs 0.36 ms an event on a busy core; all of it costs some 9 hours of a core.
+w. A step costs 0.36 ms an event on a busy core; all of it costs some 6 hours of a core.
 """
 
 from __future__ import annotations
