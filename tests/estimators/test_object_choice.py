@@ -11,7 +11,7 @@ import torch
 
 from castalia.data.feature_arrays import ObjectArrays
 from castalia.data.layout import Layout, Variable
-from castalia.errors import DataError
+from castalia.errors import ConfigError, DataError
 from castalia.estimators.arrays import batch_from_arrays, events_from_array
 from castalia.estimators.base import Batch, Events, ObjectSet
 from castalia.estimators.event_encoder import EncodedEvents, EventEncoder, EventEncoderConfig
@@ -132,6 +132,12 @@ def test_a_place_where_nothing_is_gets_a_sentence(place):
     target[11, 2] = place
     with pytest.raises(DataError, match=r"'down' is .* in row 11 .* 'jet' has \d objects"):
         model.prepare([batch(target)])
+
+
+def test_a_list_that_is_not_there_gets_a_sentence():
+    layout = Layout(LAYOUT.condition, LAYOUT.target, LAYOUT.condition_objects, {"up": "jets"})
+    with pytest.raises(ConfigError, match="'up' is a place in 'jets', which is no list; choose from jet, track"):
+        build("event_flow_matching", SMALL, layout)
 
 
 def peaks(count: int) -> Batch:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from castalia.data.layout import Layout
-from castalia.errors import DataError
+from castalia.errors import ConfigError, DataError
 from castalia.estimators.base import Events
 from castalia.estimators.event_encoder import EncodedEvents, EventEncoder
 from castalia.nn.mlp import MLP
@@ -40,6 +40,9 @@ class ObjectChoice(nn.Module):
         layout: Its ``places`` are chosen, in their order.
         encoder: What encodes the events.
 
+    Raises:
+        ConfigError: If there is no such list.
+
     Attributes:
         width: Length of the vector of an event with its choices.
 
@@ -56,7 +59,13 @@ class ObjectChoice(nn.Module):
         self.names = tuple(layout.places)
         self._list_names = tuple(layout.places.values())
         count, width = len(self.names), encoder.width
-        lists = [encoder.names.index(layout.places[name]) for name in self.names]
+        for name, of_list in layout.places.items():
+            if of_list not in encoder.names:
+                known = ", ".join(encoder.names) or "none"
+                raise ConfigError(
+                    f"The target '{name}' is a place in '{of_list}', which is no list; choose from {known}."
+                )
+        lists = [encoder.names.index(of_list) for of_list in self._list_names]
         sizes = range(1, min(_LARGEST_SUM, count) + 1)
         sums = [set(one) for size in sizes for one in itertools.combinations(range(count), size)]
         sums += [set(range(count))] if count > _LARGEST_SUM else []
