@@ -90,7 +90,7 @@ class _Size:
     expected: tuple[float, float, float, float, float]  # seconds of each step on two cores
 
 
-FULL = _Size(120_000, 60_000, 20, 60, (110, 55, 90, 15, 60))
+FULL = _Size(120_000, 60_000, 20, 60, (110, 55, 110, 20, 60))
 QUICK = _Size(24_000, 20_000, 12, 40, (22, 20, 25, 5, 30))
 
 
