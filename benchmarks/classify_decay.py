@@ -88,7 +88,7 @@ def claims(plan: Plan, rows: Rows) -> tuple[dict[str, Any], list[Goal]]:
 
 def _best_weight(plan: Plan, events: int, rows: Rows) -> str | None:
     size, control = plan.size(events), plan.arm("random")
-    if any(best_trial(plan, plan.arm(name), size, rows) is None for name in control.like):
+    if any(best_trial(plan, plan.arm(name), plan.tuned(size), rows) is None for name in control.like):
         return None
     return best_like(plan, control, size, rows).name
 

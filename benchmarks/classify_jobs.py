@@ -100,7 +100,7 @@ def jobs(table: Table) -> Iterator[Job]:
     plan = table.plan
     for size in plan.sizes:
         for arm in plan.arms_at(size):
-            tuned = plan.size(size.tuned_at) if size.tuned_at else size
+            tuned = plan.tuned(size)
             of_others = tuple(key for name in arm.like for key in _trial_keys(plan, plan.arm(name), tuned))
             own = _trial_keys(plan, arm, tuned)
             if tuned is size:
@@ -150,7 +150,7 @@ def best_trial(plan: Plan, arm: Arm, size: Size, rows: Rows) -> int | None:
 
 def tuned_settings(plan: Plan, arm: Arm, size: Size, rows: Rows) -> Settings:
     """Return the settings of the best trial; at a size without trials, those of another with its own epochs."""
-    tuned = plan.size(size.tuned_at) if size.tuned_at else size
+    tuned = plan.tuned(size)
     best = trials_of(arm, tuned, plan.trials)[best_trial(plan, arm, tuned, rows) or 0]
     if tuned is size or not arm.is_network:
         return best
@@ -167,7 +167,7 @@ def options_of(plan: Plan, arm: Arm, size: Size, rows: Rows) -> Arm:
 
 def best_like(plan: Plan, arm: Arm, size: Size, rows: Rows) -> Arm:
     """Return which of the arms that an arm is like has the lowest loss on validation events of the first seed."""
-    tuned = plan.size(size.tuned_at) if size.tuned_at else size
+    tuned = plan.tuned(size)
     arms = [plan.arm(name) for name in arm.like]
     losses = [min(rows[key]["validation_loss"] for key in _trial_keys(plan, one, tuned)) for one in arms]
     return arms[int(np.argmin(losses))]

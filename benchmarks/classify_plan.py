@@ -74,6 +74,10 @@ class Plan:
         """Return the size of so many events."""
         return next(one for one in self.sizes if one.events == events)
 
+    def tuned(self, size: Size) -> Size:
+        """Return the size whose trials give the settings of a size: its own, or another's."""
+        return self.size(size.tuned_at) if size.tuned_at else size
+
     def arms_at(self, size: Size) -> tuple[Arm, ...]:
         """Return what is trained at a size."""
         return tuple(one for one in self.arms if not size.only or one.name in size.only)
