@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from castalia.data.feature_arrays import ObjectArrays
 from castalia.data.layout import Layout, Variable
 from castalia.estimators.arrays import batch_from_arrays
-from castalia.estimators.base import Batch, Estimator, Sampler
+from castalia.estimators.base import Batch, Sampler
 from castalia.estimators.registry import build, preset
 from castalia.rng import Stream
 
@@ -51,21 +50,6 @@ def _events(count: int, counter: int) -> tuple[Batch, np.ndarray]:
     return batch_from_arrays(c[:, None], target, objects={"hits": ObjectArrays(values, mask)}), centre
 
 
-def _train(estimator: Estimator, events: Batch, steps: int) -> None:
-    estimator.prepare([events])
-    rng = Stream(2, "posteriors").at()
-    for objective in estimator.objectives():
-        optimiser = torch.optim.Adam(objective.parameters, RATE)
-        for step in range(steps):
-            optimiser.param_groups[0]["lr"] = RATE * (1 - step / steps)
-            optimiser.zero_grad()
-            objective.loss(
-                events.take(torch.from_numpy(rng.integers(0, len(events), BATCH))), rng
-            ).total.mean().backward()
-            optimiser.step()
-    estimator.eval()
-
-
 def _deviations(estimator: Sampler, events: Batch, centre: np.ndarray) -> tuple[float, float]:
     """Return the root mean square error of the posteriors' means, and the largest relative error of their mean width.
 
@@ -81,9 +65,9 @@ def _deviations(estimator: Sampler, events: Batch, centre: np.ndarray) -> tuple[
 
 @pytest.mark.statistical
 @pytest.mark.parametrize("name", list(SMALLER))
-def test_posteriors_have_the_known_mean_and_width(name):
+def test_posteriors_have_the_known_mean_and_width(name, train_briefly):
     estimator = build(preset(name)[0], {**preset(name)[1], **ENCODER, **SMALLER[name]}, LAYOUT, seed=1)
-    _train(estimator, _events(20_000, 0)[0], STEPS.get(name, 350))
+    train_briefly(estimator, _events(20_000, 0)[0], STEPS.get(name, 350), RATE, BATCH, Stream(2, "posteriors").at())
     events, centre = _events(1000, 1)
     location, width = _deviations(estimator, events, centre)
     # Five standard errors of what 1000 events of 32 draws measure, and the stated budget of so short a training.

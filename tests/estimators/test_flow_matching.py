@@ -139,21 +139,12 @@ def _divergence(estimator: FlowMatching, events: Batch, truth: np.ndarray) -> tu
 
 
 @pytest.fixture(scope="module")
-def trained() -> FlowMatching:
+def trained(train_briefly) -> FlowMatching:
     """A small model after ``STEPS`` steps on 20,000 events."""
     events, _ = _events(20_000, 4)
-    rng = Stream(5, "flow matching").at()
     estimator = build("flow_matching", {"hidden": HIDDEN}, LAYOUT, seed=1)
     assert isinstance(estimator, FlowMatching)
-    estimator.prepare([events])
-    (objective,) = estimator.objectives()
-    optimiser = torch.optim.Adam(objective.parameters, 2e-2)
-    for step in range(STEPS):
-        optimiser.param_groups[0]["lr"] = 2e-2 * (1 - step / STEPS)
-        optimiser.zero_grad()
-        batch = events.take(torch.from_numpy(rng.integers(0, len(events), 1024)))
-        objective.loss(batch, rng).total.mean().backward()
-        optimiser.step()
+    train_briefly(estimator, events, STEPS, 2e-2, 1024, Stream(5, "flow matching").at())
     return estimator
 
 

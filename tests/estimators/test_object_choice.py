@@ -151,7 +151,7 @@ def peaks(count: int) -> Batch:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_distribution_of_two_peaks_becomes_one_with_one(known):
+def test_a_distribution_of_two_peaks_becomes_one_with_one(known, train_briefly):
     places = {"own": "jet"} if known else {}
     layout = Layout((Variable("c"),), (Variable("x"), Variable("own")), {"jet": MOMENTUM}, places)
     with torch.random.fork_rng(devices=[]):
@@ -159,16 +159,7 @@ def test_a_distribution_of_two_peaks_becomes_one_with_one(known):
         model = build("event_flow_matching", {**SMALL, "hidden": [32, 32], "affine_hidden": [64]}, layout)
     assert isinstance(model, EventFlow)
     events = peaks(20_000)
-    model.prepare([events])
-    (objective,) = model.objectives()
-    optimiser, rng = torch.optim.Adam(objective.parameters, 4e-3), Stream(2, "peaks").at()
-    steps = 300
-    for step in range(steps):
-        optimiser.param_groups[0]["lr"] = 4e-3 * (1 - step / steps)
-        optimiser.zero_grad()
-        some = events.take(torch.from_numpy(rng.integers(0, len(events), 256)))
-        objective.loss(some, rng).total.mean().backward()
-        optimiser.step()
+    train_briefly(model, events, 300, 4e-3, 256, Stream(2, "peaks").at())
     test = peaks(2_000)
     x, own = model.sample(test.condition, 1, Stream(3, "peaks").at()).flat.numpy().astype(float).T
     pt = test.condition.objects["jet"].values[:, :, 0].numpy().astype(float)

@@ -73,9 +73,9 @@ class EventEstimator(Estimator, Sampler):
             raise ConfigError(f"{type(self).__name__} takes a {self.Config.__name__}, not a {type(config).__name__}.")
         self.config, self.layout = config, layout
         names = [variable.name for variable in layout.target]
-        self._places = [names.index(name) for name in layout.places]
-        self._others = [place for place in range(len(names)) if place not in self._places]
-        self.variables = tuple(layout.target[place] for place in self._others)
+        self._place_columns = [names.index(name) for name in layout.places]
+        self._value_columns = [place for place in range(len(names)) if place not in self._place_columns]
+        self.variables = tuple(layout.target[place] for place in self._value_columns)
         self.encoder = EventEncoder(layout, config.encoder)
         self.choice = ObjectChoice(layout, self.encoder) if layout.places else None
         self.width = self.encoder.width if self.choice is None else self.choice.width
@@ -109,7 +109,7 @@ class EventEstimator(Estimator, Sampler):
                 is no object at a place.
         """
         for batch in stream:
-            target = self.others(batch)
+            target = self.values(batch)
             self.encoder.update(batch.condition, batch.weight)
             self.targets.update(target, batch.weight)
             self.lowest.copy_(torch.minimum(self.lowest, target.amin(0)))
@@ -117,37 +117,35 @@ class EventEstimator(Estimator, Sampler):
             if self.consistency is not None:
                 self.consistency.update(target, batch.weight)
             if self.choice is not None:
-                self.choice.check(batch.target.flat[:, self._places], batch.condition)
+                self.choice.check(batch.target.flat[:, self._place_columns], batch.condition)
         self.encoder.finish()
         self.targets.finish()
         if self.consistency is not None:
             self.consistency.finish()
 
-    def others(self, batch: Batch) -> Tensor:
-        """Return the targets that are no places, shape ``(events, len(self.variables))``.
+    def values(self, batch: Batch) -> Tensor:
+        """Return the values of ``variables``, shape ``(events, len(self.variables))``.
 
         Raises:
             DataError: If the targets have a wrong shape.
         """
         target = batch.target.flat
-        if self._places and target.ndim == 2 and target.shape[1] == len(self.layout.target):
-            target = target[:, self._others]
+        if self._place_columns and target.ndim == 2 and target.shape[1] == len(self.layout.target):
+            target = target[:, self._value_columns]
         return self.targets.check_shape(target)
 
-    def ends(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ends of the support of all targets for those of ``variables``; places have none."""
-        both = []
-        for end, infinity in ((low, -torch.inf), (high, torch.inf)):
-            every = torch.full((len(self.layout.target),), infinity).to(end)
-            every[self._others] = end
-            both.append(every)
-        return both[0], both[1]
+    def in_order(self, values: Tensor, places: Tensor) -> Tensor:
+        """Return targets in the layout's order, shape ``(events, T)``, of values of ``variables`` and places."""
+        result = values.new_empty((len(values), len(self.layout.target)))
+        result[:, self._value_columns] = values
+        result[:, self._place_columns] = places.to(result)
+        return result
 
     def given(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return the vectors of events with their choices, and the log-probability of these, where there are any."""
         if self.choice is None:
             return self.encoder(batch.condition), None
-        vectors, log_prob = self.choice(self.encoder.encode(batch.condition), batch.target.flat[:, self._places])
+        vectors, log_prob = self.choice(self.encoder.encode(batch.condition), batch.target.flat[:, self._place_columns])
         return vectors, log_prob
 
     def event_losses(
@@ -164,7 +162,7 @@ class EventEstimator(Estimator, Sampler):
         self.targets.require_prepared()
         vectors, log_prob = self.given(batch)
         losses = supported_losses(
-            self.targets, self.others(batch), rng, lambda scaled, log_jacobian: of(scaled, log_jacobian, vectors)
+            self.targets, self.values(batch), rng, lambda scaled, log_jacobian: of(scaled, log_jacobian, vectors)
         )
         if log_prob is None:
             return losses
@@ -188,17 +186,13 @@ class EventEstimator(Estimator, Sampler):
 
     def _drawn(self, condition: Events, draws: int, rng: np.random.Generator) -> Tensor:
         """Draw targets of a few events, shape ``(events draws, T)``."""
-        places = None
         if self.choice is None:
             vectors = self.encoder(condition).repeat_interleave(draws, dim=0)
+            places = vectors[:, :0]
         else:
             vectors, places = self.choice.draw(self.encoder.encode(condition).repeated(draws), rng)
-        others = torch.cat([self._within(piece, rng) for piece in torch.split(vectors, _ROWS)])
-        result = others.new_empty((len(others), len(self.layout.target)))
-        result[:, self._others] = self.targets.to_sample(others)
-        if places is not None:
-            result[:, self._places] = places.to(result)
-        return result
+        values = torch.cat([self._within(piece, rng) for piece in torch.split(vectors, _ROWS)])
+        return self.in_order(self.targets.to_sample(values), places)
 
     def _within(self, vectors: Tensor, rng: np.random.Generator) -> Tensor:
         """Draw targets that are not far outside what training saw, shape ``(events, len(self.variables))``."""

@@ -48,12 +48,14 @@ class EventFlow(EventEstimator, Density):
         """
         self.targets.require_prepared()
         vectors, log_prob = self.given(batch)
-        others = self.targets.log_prob(self.others(batch), lambda scaled: self._scaled_log_prob(scaled, vectors))
-        return others if log_prob is None else others + log_prob
+        of_values = self.targets.log_prob(self.values(batch), lambda scaled: self._scaled_log_prob(scaled, vectors))
+        return of_values if log_prob is None else of_values + log_prob
 
     def support(self) -> tuple[Tensor, Tensor]:
         """Return lower and upper ends of the targets' support, each of shape ``(T,)``; infinite where unbounded."""
-        return self.ends(*self.targets.support())
+        low, high = self.targets.support()
+        anywhere = torch.full((1, len(self.layout.places)), torch.inf)
+        return self.in_order(low[None], -anywhere)[0], self.in_order(high[None], anywhere)[0]
 
     def _scaled_log_prob(self, scaled: Tensor, vectors: Tensor) -> Tensor:
         base, log_determinant = self.chain(scaled, vectors)

@@ -157,7 +157,7 @@ class VariationalLatentDiffusion(EventEstimator):
         def losses(target: Tensor, _: Tensor) -> Losses:
             return self._of_autoencoder(autoencoder, target, target[:, :0], batch, rng)
 
-        return supported_losses(self.targets, self.others(batch), rng, losses)
+        return supported_losses(self.targets, self.values(batch), rng, losses)
 
     def _of_autoencoder(
         self,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from castalia.apps.unfold.frame import momentum_places
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.layout import Layout, Variable
+from castalia.physics.angles import delta_r
 from castalia.physics.four_vectors import from_cartesian
 
 __all__ = ["NEAR", "Matching"]
@@ -63,8 +64,8 @@ class Matching:
         for leaf, name in self.measured_as.items():
             _, eta, phi, _ = from_cartesian(leaves[:, self.leaves.index(leaf)])  # whatever the fourth number is
             one, (_, at_eta, at_phi) = arrays.objects[name], momentum_places(self.layout, name, "measured_as")
-            across = np.mod(one.values[..., at_phi] - phi[:, None] + np.pi, 2.0 * np.pi) - np.pi
-            distance = np.where(one.mask, np.hypot(one.values[..., at_eta] - eta[:, None], across), np.inf)
+            distance = delta_r(one.values[..., at_eta], one.values[..., at_phi], eta[:, None], phi[:, None])
+            distance = np.where(one.mask, distance, np.inf)
             # A place further on that nobody has, so that there is a nearest one in lists that are all empty.
             distance = np.column_stack([distance, np.full(len(distance), np.inf)])
             columns.append(np.where(distance.min(axis=1) < NEAR, distance.argmin(axis=1), -1)[:, None])
