@@ -13,7 +13,7 @@ from classify_run import Bench
 from record import is_met
 
 BENCHMARKS = {"pretraining": classify_pretraining, "decay": classify_decay, "combined": classify_combined}
-BETTER = {"both", "all", "w1", "w3"}
+BETTER = {"both", "all", "all_observables", "w1", "w3"}
 
 
 def rows_of(plan, path, gain: float):
@@ -61,13 +61,14 @@ def test_the_goals_are_the_designs():
     plans = {name: benchmark.plans(False)[0] for name, benchmark in BENCHMARKS.items()}
     names = {name: [goal.name for goal in BENCHMARKS[name].claims(plan, {})[1]] for name, plan in plans.items()}
     assert len(names["decay"]) == 2 * 3 * 2
-    assert len(names["combined"]) == 3 * (4 + 1)
+    assert len(names["combined"]) == 3 * (3 + 2 + 1)
     assert any("data saved" in one for one in names["pretraining"])
     arms = {one.name: one for one in classify_combined.ARMS}
-    assert len(arms) == 2**3 - 1 + 1
+    assert len(arms) == 2**3 - 1 + 2
     assert arms["pairwise_decay"].options == {"backbone": {"pairwise": True}, "decay_weight": 1.0}
     assert arms["all"].pretext == arms["pretrained"].pretext is not None
     assert arms["decay"].pretext is None
+    assert [name for name, arm in arms.items() if arm.observables] == ["all_observables", "boosted_trees_observables"]
 
 
 def test_the_better_weight_is_chosen_by_validation_events(tmp_path):
