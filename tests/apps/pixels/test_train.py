@@ -74,6 +74,16 @@ def test_a_stopped_training_goes_on_to_the_same_bits(desk, tmp_path):
     assert train(replace(stopped, resume=True))["model"] == whole["model"]
 
 
+@pytest.mark.parametrize("preset", ["iea_gan_tiny", "yoneda_tiny", "negative_binomial_clusters", "superposition"])
+def test_every_kind_of_model_is_trained_and_samples(preset, tmp_path):
+    write(tmp_path / "few.parquet", events(16))
+    model, training = f'[model]\npreset = "{preset}"\n', "[training]\nepochs = 1\nbatch_size = 4\n"
+    path = config(tmp_path / "few.toml", tmp_path / "few.parquet", model=model, training=training)
+    trained(path, tmp_path / "run").good()
+    words = ("pixels", "sample", tmp_path / "run", tmp_path / "few.parquet", "--json", "-o")
+    assert here(*words, tmp_path / "sampled.parquet").good().json["hits"] > 0
+
+
 def test_a_dry_run_writes_nothing(desk, tmp_path):
     before = listing(desk)
     summary = trained(desk / "pixels.toml", tmp_path / "run", "--dry-run", "--json").good().json

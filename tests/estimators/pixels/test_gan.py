@@ -12,6 +12,7 @@ from castalia.estimators.base import Events
 from castalia.estimators.pixels.gan_presets import GAN_ARMS, GAN_PRESETS
 from castalia.estimators.pixels.hits import SensorArray, hits_of
 from castalia.estimators.registry import build, preset
+from castalia.estimators.storage import load_model, save_model
 from castalia.rng import Stream
 from castalia.training import TrainingConfig, fit
 from castalia.training.checkpoint import load_checkpoint
@@ -111,6 +112,16 @@ def test_resume_has_the_same_bits(tiny, pixel_events, tmp_path, monkeypatch):
         assert run(f"broken{number}", resume=True) == whole
     assert [line["phase"] for line in whole[1]] == [0, 0, 1, 1]
     assert set(whole[1][0]["train"]) >= {"generator/intra_event", "discriminator/uniformity", "generator/contrastive"}
+
+
+@pytest.mark.parametrize("name", GAN_PRESETS)
+def test_a_gan_is_saved_whole(name, layout, tmp_path):
+    estimator, config = preset(name)
+    gan = build(estimator, {**config, "positions": POSITIONS}, layout)
+    save_model(tmp_path, gan, layout)
+    saved = load_model(tmp_path).estimator.state_dict()
+    assert saved.keys() == gan.state_dict().keys()
+    assert all(torch.equal(values, saved[name]) for name, values in gan.state_dict().items())
 
 
 def test_swapped_sensors_have_swapped_images(tiny):

@@ -29,7 +29,7 @@ class SensorTokens(nn.Module):
 
     def __init__(self, positions: Tensor, conditions: int, noise: int, width: int) -> None:
         super().__init__()
-        self.register_buffer("positions", positions)
+        self.register_buffer("positions", positions.clone())  # of its own: what shares memory cannot be saved
         # Small at first: a normalisation follows, in which what chance and the event say must not drown.
         self.embedding = nn.Parameter(0.2 * torch.randn(len(positions), width))
         known = positions.shape[1] + conditions + noise
