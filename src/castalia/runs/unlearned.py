@@ -24,6 +24,7 @@ def files_to_judge_on(
     rename: Mapping[str, str],
     skip_bad_files: bool,
     found: FoundColumns | None = None,
+    findable: Sequence[str] = (),
 ) -> UsableFiles:
     """Open the files; all columns that training needs must be there.
 
@@ -34,13 +35,14 @@ def files_to_judge_on(
         rename: Branch in the files by column name.
         skip_bad_files: Leave out files that cannot be used.
         found: Finds further columns that are wanted, file by file.
+        findable: All columns that it may find.
 
     Raises:
         ConfigError: If a column is renamed that is not used.
         DataError: If a file cannot be used.
     """
     columns = features.columns
-    check_rename(rename, columns)
+    check_rename(rename, [*columns, *findable])
     tree = tree or features.data.tree
     return usable_files(files, features, columns, tree=tree, rename=rename, skip_bad=skip_bad_files, found=found)
 

@@ -6,7 +6,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from castalia_console import here
-from pixel_toys import events, write
+from pixel_toys import config, events, write
 
 
 @pytest.fixture
@@ -56,6 +56,47 @@ def test_sampled_events_of_a_file_are_judged_like_drawn_ones(desk, report, tmp_p
     here(*words[:4], "--sampled", fresh, "-o", tmp_path / "own").good()
     own = json.loads((tmp_path / "own" / "metrics.json").read_text())
     assert own["occupancy"]["bias"]["value"] == 0.0
+
+
+def _bad(table, rows):
+    luminosity = np.array(table["luminosity"])
+    luminosity[rows] = np.nan
+    return table.with_columns({"luminosity": luminosity})
+
+
+SET_UPS = {
+    "weighted": ('weight = "weight"', lambda t: t.with_columns({"weight": np.ones(len(t))}), ()),
+    "selected": ('selection = "good"', lambda t: t.with_columns({"good": np.arange(len(t)) % 3 > 0}), ()),
+    "renamed": (
+        '[data.layout.columns]\nluminosity = "lumi"',
+        lambda t: t.without(["luminosity"]).with_columns({"lumi": t["luminosity"]}),
+        (),
+    ),
+    "bad rows": ("", lambda t: _bad(t, [3, 50]), ("--skip-bad", 2)),
+}
+
+
+@pytest.mark.parametrize("name", SET_UPS)
+def test_what_sample_wrote_is_judged_whatever_its_files_have(name, tmp_path, no_figures):
+    data, change, words = SET_UPS[name]
+    for number, file in enumerate(("training", "fresh")):
+        write(tmp_path / f"{file}.parquet", change(events(200, seed=number + 1)))
+    path = config(tmp_path / "pixels.toml", tmp_path / "training.parquet", data=data)
+    here("pixels", "train", path, "-o", tmp_path / "run", *words).good()
+    given = (tmp_path / "run", tmp_path / "fresh.parquet", *words)
+    here("pixels", "sample", *given, "-o", tmp_path / "sampled.root").good()
+    sampled = ("--sampled", tmp_path / "sampled.root")
+    summary = here("pixels", "evaluate", *given, *sampled, "-o", tmp_path / "report", "--json").good().json
+    assert summary["test_events"] == {"selected": 133, "bad rows": 198}.get(name, 200)
+
+
+def test_a_column_of_hits_may_be_renamed(desk, tmp_path, no_figures):
+    table = events(150, seed=2)
+    other = table.without(["pxd_charge"]).with_columns({"adu": table["pxd_charge"]})
+    words = ("pixels", "evaluate", desk / "run", write(tmp_path / "a.parquet", other), "-o", tmp_path / "report")
+    assert "--rename pxd_charge=BRANCH" in here(*words).refused(3)
+    here(*words, "--rename", "pxd_charge=adu").good()
+    assert "uses no such column" in here(*words, "--overwrite", "--rename", "pxd_colour=adu").refused(2)
 
 
 def test_events_of_the_training_are_left_out(desk, tmp_path):

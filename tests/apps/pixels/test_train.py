@@ -10,7 +10,7 @@ import awkward as ak
 import numpy as np
 import pytest
 from castalia_console import here, listing
-from pixel_toys import MODEL, TRAINING, config, events, write
+from pixel_toys import MODEL, TRAINING, config, events, hits, write
 
 from castalia.apps.pixels.train import TrainRequest, train
 from castalia.data.splits import event_keys, split_of
@@ -130,6 +130,17 @@ def test_a_sensor_without_hits_is_warned_of_and_recorded(tmp_path):
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.parametrize("off", [0, 1])
+def test_a_sensor_that_is_off_in_an_event_is_warned_of_and_counted(off, tmp_path):
+    keys = event_keys(events(60), ("run", "luminosityBlock", "event"), "", 0)
+    counts = np.full(60, 2_000)  # 50 a sensor
+    counts[np.flatnonzero(split_of(keys) == 0)[:off]] = 0
+    table = events(60).with_columns(hit_lists(hits(counts)))
+    ended = trained(config(tmp_path / "a.toml", write(tmp_path / "a.parquet", table)), tmp_path / "a").good()
+    assert ("without a hit" in ended.err) is bool(off)
+    assert record(tmp_path / "a")["results"]["readouts_without_hits"] == 40 * off
+
+
 def test_files_that_cannot_be_used_are_refused_or_left_out_and_recorded(desk, tmp_path):
     good = desk / "training.parquet"
     cut = tmp_path / "cut.parquet"
@@ -165,6 +176,9 @@ def test_bad_rows_are_counted(tmp_path):
     assert "'luminosity' has" in trained(path, tmp_path / "run").refused(3)
     skipped = trained(path, tmp_path / "run", "--skip-bad", 20, "--json").good().json["skipped"]
     assert 10 < skipped <= 20  # those of the test split are not looked at
+    # Training and validation have one limit together.
+    trained(path, tmp_path / "run", "--overwrite", "--skip-bad", skipped).good()
+    assert "bad" in trained(path, tmp_path / "run", "--overwrite", "--skip-bad", skipped - 1).refused(3)
 
 
 def test_models_that_cannot_be_trained_on_hits_are_refused(desk, tmp_path):

@@ -21,7 +21,7 @@ from castalia.estimators.registry import estimator_class
 from castalia.runs.configuration import ModelConfig, absolute_files, parse_toml
 from castalia.training.config import TrainingConfig
 
-__all__ = ["ARRAY", "FLAG", "POSITIONS", "PRESET", "PixelsConfig", "parse_config"]
+__all__ = ["ARRAY", "FLAG", "HIT_NAMES", "POSITIONS", "PRESET", "PixelsConfig", "parse_config"]
 
 PRESET: Final = "yoneda"
 """Preset of a configuration that names none."""
@@ -38,8 +38,8 @@ POSITIONS: Final = tuple(
 )
 """Of every sensor: whether it is of layer 1, of layer 2, cosine and sine of its azimuth, and 1 forward, -1 backward."""
 
-# Columns that `sample` writes itself.
-_WRITTEN: Final = frozenset({FLAG, *(spec.name for spec in (*HIT_COLUMNS, *BASF2_COLUMNS))})
+HIT_NAMES: Final = tuple(spec.name for spec in (*HIT_COLUMNS, *BASF2_COLUMNS))
+"""Columns of hits that files may have, ours and those in basf2's terms."""
 
 
 class PixelsConfig(StrictModel):
@@ -74,7 +74,7 @@ class PixelsConfig(StrictModel):
     @model_validator(mode="after")
     def _free(self) -> Self:
         passed = (*(variable.column for variable in self.condition.values()), *self.data.identifiers)
-        taken = next((name for name in passed if name in _WRITTEN), None)
+        taken = next((name for name in passed if name in (FLAG, *HIT_NAMES)), None)
         if taken is not None:
             raise ValueError(f"column '{taken}' is one that sampling writes itself; give it another name")
         return self

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from castalia import __version__
-from castalia.apps.pixels.events import PixelSample, read_events
+from castalia.apps.pixels.events import PixelSample
 from castalia.apps.pixels.figures import draw_figures
 from castalia.apps.pixels.gathered import FEWEST_EVENTS, Gathered, bounds, gather, pieces_of
 from castalia.apps.pixels.judging import Judgement, judge
 from castalia.apps.pixels.model import PixelModel, UnlearnedEvents, open_model
 from castalia.apps.pixels.page import page_of
 from castalia.apps.pixels.results import goals_of, metrics_of
+from castalia.apps.pixels.sampled import read_sampled
 from castalia.data.sidecar import input_sha256
 from castalia.detectors.pxd.digitiser import PixelHits
 from castalia.errors import DataError
@@ -90,7 +91,9 @@ def evaluate(request: EvaluateRequest, progress: StepProgress | None = None) -> 
         )
     if request.dry_run:
         return {"dry_run": True, "test_events": len(events), "estimated_seconds": _estimated(model, request, events)}
-    sampled = None if request.sampled is None else _read_sampled(model, request.sampled, events)
+    sampled = (
+        None if request.sampled is None else read_sampled(request.sampled, model.config.features(), events.condition)
+    )
     inputs = {**read.checksums, "model": model.sha256}
     if request.sampled is not None:
         inputs[str(request.sampled)] = input_sha256(request.sampled)
@@ -122,22 +125,6 @@ def _drawn(model: PixelModel, condition: NDArray[np.float64], seed: int) -> Iter
     stream = Stream(seed, "evaluated background")
     for number, (first, last) in enumerate(bounds(len(condition))):
         yield model.draw(condition[first:last], stream.at(number))
-
-
-def _read_sampled(model: PixelModel, path: Path, events: PixelSample) -> PixelHits:
-    """Return the sampled events of those that are judged on; the file has one row for each row of the true files."""
-    found = read_events([path], model.config.features())
-    rows = np.searchsorted(found.index, events.index)
-    known = rows < len(found)
-    known[known] = found.index[rows[known]] == events.index[known]
-    if not known.all() or not np.allclose(found.condition[rows], events.condition, rtol=1e-6, atol=0.0):
-        raise DataError(
-            f"{path}: has not one event with the same conditions for each event of the files; make it from the same "
-            "files by `castalia pixels sample`."
-        )
-    mask = np.zeros(len(found), dtype=np.bool_)
-    mask[rows] = True
-    return found.take(mask).hits
 
 
 def _estimated(model: PixelModel, request: EvaluateRequest, events: PixelSample) -> float:

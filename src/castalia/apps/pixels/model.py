@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from castalia.apps.pixels.config import PixelsConfig, parse_config
+from castalia.apps.pixels.config import HIT_NAMES, PixelsConfig, parse_config
 from castalia.apps.pixels.events import PixelSample, from_events, joined, with_hits
 from castalia.apps.pixels.reading import hit_columns
 from castalia.apps.pixels.train import APPLICATION, BACKGROUND
@@ -127,8 +127,9 @@ class PixelModel:
         features = replace(features, data=data)
         paths = files or data.paths(Path(), "test_files") or data.paths(Path())
         usable = files_to_judge_on(
-            paths, features, tree=tree, rename=renamed, skip_bad_files=skip_bad_files, found=hit_columns
-        )
+            paths, features, tree=tree, rename=renamed, skip_bad_files=skip_bad_files, found=hit_columns,
+            findable=HIT_NAMES,
+        )  # fmt: skip
         loaded = load_unlearned(self.folder, features, usable, tree=tree, rename=renamed, skip_bad=skip_bad)
         sample = with_hits(loaded, features, most=most, skip_bad=skip_bad, rename=renamed)
         new = unseen(self.folder.models / BACKGROUND, sample.contents())

@@ -17,6 +17,7 @@ from castalia.apps.pixels.reading import hit_columns
 from castalia.data.schema import Schema
 from castalia.detectors.pxd.digitiser import PixelHits
 from castalia.detectors.pxd.geometry import SENSOR_LADDER, SENSOR_LAYER, SENSOR_NUMBER
+from castalia.detectors.pxd.images import occupancy
 from castalia.errors import ConfigError, DataError
 from castalia.estimators.base import Batch, Estimator, Sampler
 from castalia.estimators.registry import build
@@ -37,6 +38,8 @@ APPLICATION: Final = "pixels"
 
 BACKGROUND: Final = "background"
 """Name of the model's folder."""
+
+_MANY_HITS: Final = 20  # on average, of a sensor of which an event without any is no accident
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def train(request: TrainRequest, progress: StepProgress | None = None) -> dict[s
 
     Only events of the training split are learned from, those of the validation split choose the best epoch, and
     those of the test split are never read beyond their identifiers. A sensor without a hit in all training events is
-    warned of and recorded: the model leaves it empty.
+    warned of and recorded: the model leaves it empty. So are events in which a sensor of many hits has none.
 
     Args:
         request: What was asked for.
@@ -133,7 +136,8 @@ def _read(inputs: Inputs, split: Literal["train", "validation"], skip_bad: int) 
 
 
 def _prepare(config: PixelsConfig, estimator: Estimator, inputs: Inputs, skip_bad: int) -> _Prepared:
-    training, validation = _read(inputs, "train", skip_bad), _read(inputs, "validation", skip_bad)
+    training = _read(inputs, "train", skip_bad)
+    validation = _read(inputs, "validation", skip_bad - training.counts["skipped"])
     batches = _checked_batch(training, "training"), _checked_batch(validation, "validation")
     both = (training, validation)
     features = inputs.features
@@ -153,6 +157,7 @@ def _prepare(config: PixelsConfig, estimator: Estimator, inputs: Inputs, skip_ba
         "validation_events": len(validation),
         "training_hits": len(training.hits.event),
         "sensors_without_hits": _empty_sensors(training.hits, inputs),
+        "readouts_without_hits": _silent_readouts(training.hits),
         **{what: sum(one.counts[what] for one in both) for what in ("unselected", "skipped")},
     }
     return _Prepared(task, schema_with_ranges(features, training.arrays), results)
@@ -178,3 +183,21 @@ def _empty_sensors(hits: PixelHits, inputs: Inputs) -> list[str]:
     if names:
         log.warning("no training event has a hit in sensor %s, which the model will leave empty", ", ".join(names))
     return names
+
+
+def _silent_readouts(hits: PixelHits) -> int:
+    """Return how often a sensor is without a hit in an event though it has many on average, and warn of it.
+
+    A sensor that was off looks like one that saw nothing: one such event in a hundred makes the model draw numbers of
+    hits that vary far more than they do.
+    """
+    counts = occupancy(hits)
+    silent = (counts == 0) & (counts.mean(axis=0) >= _MANY_HITS)
+    number, events = int(silent.sum()), int(silent.any(axis=1).sum())
+    if number:
+        log.warning(
+            "%d training events have %d sensors without a hit where others have %d or more on average; if these were "
+            "not read out, leave the events out by `selection`: the model takes them for background that varies",
+            events, number, _MANY_HITS,
+        )  # fmt: skip
+    return number

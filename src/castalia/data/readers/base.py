@@ -129,5 +129,6 @@ class Reader(ABC):
             shown = ", ".join(available[:20]) + (", …" if len(available) > 20 else "")
             hint = f"the file has {shown or 'no numeric branch'}."
         raise DataError(
-            f"{self.path}: {called} is not there; {hint} Pass --rename {name}=BRANCH if it has another name."
+            f"{self.path}: {called} is not there; {hint} If it has another name, pass --rename {name}=BRANCH, or for "
+            "training name it in [data.layout.columns]."
         )
