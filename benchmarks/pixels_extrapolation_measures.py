@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from castalia.estimators.pixels.hits import Hits
-from castalia.metrics.pixels.correlations import mean_correlation
+from castalia.metrics.pixels.correlations import matrix_difference, mean_correlation
 from castalia.metrics.pixels.occupancy import mean_absolute_bias
 from castalia.metrics.pixels.shared import variance_ratio
 from castalia.metrics.pixels.spectra import histogram_wasserstein
@@ -60,6 +60,7 @@ def compared(drawn: Summary, true: Summary) -> dict[str, Any]:
         "variance_ratio_true_error": ratio_true.error,
         "correlation": mean_correlation(drawn.counts).value,
         "correlation_true": mean_correlation(true.counts).value,
+        "correlation_error": matrix_difference(drawn.counts, true.counts),
     }
 
 
@@ -97,5 +98,12 @@ def goals_of(rows: Mapping[str, Mapping[str, Any]], quick: bool) -> list[Goal]:
         *goals,
         Goal("mean |count bias| of a sensor at 2", mean("yoneda", "sensor_bias"), "<=", 0.05),
         Goal("|variance ratio / truth's - 1| at 2", abs(kept - 1.0), "<=", 0.25, spread * kept),
+        Goal(
+            "error of the rank correlations at 2, over that of independent sensors",
+            mean("yoneda", "correlation_error") / mean("set_vae_additive", "correlation_error"),
+            "<",
+            1.0,
+            peer="set_vae_additive",
+        ),
         Goal("charge W1 at 2 (ADU)", mean("yoneda", "charge_w1"), "<=", 1.0),
     ]
