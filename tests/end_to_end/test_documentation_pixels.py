@@ -51,7 +51,7 @@ def made(request: PxdRequest, _progress: object) -> None:
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with everything that the shown commands begin from, under the names they use."""
     folder = tmp_path_factory.mktemp("desk")
-    for seed, name in enumerate(("background", "fresh")):
+    for seed, name in enumerate(("background", "conditions", "fresh")):
         background(folder / f"{name}.parquet", 1 + seed)
     (folder / "pixels.toml").write_text(small((ROOT / "examples" / "pixels.toml").read_text()))
     here("pixels", "train", folder / "pixels.toml", "-o", folder / "run").good()
