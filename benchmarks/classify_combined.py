@@ -2,8 +2,8 @@
 
 Top-quark pairs against heavy Higgs bosons at 1,000, 4,000 and 16,000 events a class: a transformer to whose attention
 the masses and distances of pairs are given (pairwise), that begins from both pretexts (pretrained), that learns the
-relations of objects with a weight of 1 (decay), with two of the three, and with all; and at last with the high-level
-variables as well that the rival to beat has: boosted trees. Every arm has the same eight trials at 1,000 and at 4,000
+relations of objects with a weight of 1 (decay), with two of the three, with all, and with all and the high-level
+variables that the rival to beat has, boosted trees. Every arm has the same eight trials at 1,000 and at 4,000
 events, by the loss of validation events; at 16,000 the settings are those of 4,000. Judged on 100,000 test events by
 the code of ``castalia classify evaluate``.
 
