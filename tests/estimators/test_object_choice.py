@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from castalia.data.feature_arrays import ObjectArrays
-from castalia.data.layout import Layout, Variable
+from castalia.data.layout import Decays, Layout, Variable
 from castalia.errors import ConfigError, DataError
 from castalia.estimators.arrays import batch_from_arrays, events_from_array
 from castalia.estimators.base import Batch, Events, ObjectSet
 from castalia.estimators.event_encoder import EncodedEvents, EventEncoder, EventEncoderConfig
 from castalia.estimators.event_flows import EventFlow
-from castalia.estimators.object_choice import ObjectChoice
+from castalia.estimators.object_choice import TYPICAL, ObjectChoice
 from castalia.estimators.registry import build
 from castalia.rng import Stream
 
@@ -171,3 +172,38 @@ def test_a_distribution_of_two_peaks_becomes_one_with_one(known, train_briefly):
         assert spread < 0.12  # 0.082 if it were perfect
     else:
         assert spread > 0.3
+
+
+def test_vectors_end_with_what_was_measured():
+    flat = (Variable("met_pt", "GeV", transform="log"), Variable("met_phi", "rad", transform="angle"), Variable("c"))
+    decays = Decays({}, {"up": 0.0}, {"up": ("track", "jet")})
+    layout = replace(LAYOUT, condition=flat, decays=decays)
+    encoder = EventEncoder(layout, EventEncoderConfig(width=8, heads=2, blocks=1)).double()
+    choice = ObjectChoice(layout, encoder).double()
+    given, rng = conditions(60), Stream(2, "object choice").at()
+    met = np.column_stack([rng.exponential(30, 60) + 1, rng.uniform(-3, 3, 60), np.ones(60)])
+    given = replace(given, flat=torch.from_numpy(met))
+    encoder.update(replace(given, flat=torch.from_numpy(met + rng.random(met.shape))), torch.ones(60))
+    encoder.finish()
+    vectors, places = choice.draw(encoder.encode(given), Stream(1, "draw").at())
+    assert vectors.shape == (60, choice.width)
+    measured = choice.measured(vectors)
+    expected = met[:, 0] * np.stack([np.cos(met[:, 1]), np.sin(met[:, 1])])
+    assert measured.flat.shape == (60, choice.flat_momenta, 2) == (60, 1, 2)
+    np.testing.assert_allclose(measured.flat[:, 0].detach(), expected.T, atol=1e-9)
+    jets = given.objects["jet"]
+    for row in range(60):
+        for number, place in enumerate(places[row].long().tolist()):
+            found = measured.objects[row, number].detach().numpy()
+            if place < 0 or number == 2:  # a track has no momentum
+                assert not found.any()
+                continue
+            pt, eta, phi = jets.values[row, place].tolist()
+            np.testing.assert_allclose(found, [1, np.log(pt) - TYPICAL, eta, np.cos(phi), np.sin(phi)], atol=1e-9)
+        # Where there is a track it leads, without a momentum; else the jet with the largest pt.
+        found = measured.objects[row, 3].detach().numpy()
+        if given.objects["track"].mask[row].any() or not jets.mask[row].any():
+            assert not found.any()
+        else:
+            largest = torch.where(jets.mask[row], jets.values[row, :, 0], 0.0).max()
+            assert found[1] == pytest.approx(float(largest.log()) - TYPICAL)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from castalia.data.layout import Layout, Variable
+from castalia.data.layout import Decays, Layout, Variable
 from castalia.errors import ConfigError, ModelError
 from castalia.estimators.registry import build
 from castalia.estimators.storage import load_model, model_hash, save_model
@@ -46,13 +47,20 @@ def test_saving_replaces_and_the_hash_follows_the_content(folder):
     assert model_hash(folder) != first
 
 
-def test_places_come_back_and_only_where_there_are_any(folder, tmp_path):
+def test_places_and_decays_come_back_and_only_where_there_are_any(folder, tmp_path):
     lists = {"jet": (Variable("pt"),)}
     layout = Layout((), (Variable("x"), Variable("quark_jet")), lists, {"quark_jet": "jet"})
     small = {"hidden": [4], "encoder": {"width": 4, "heads": 1, "blocks": 1}}
     save_model(tmp_path / "places", build("event_flow_matching", small, layout), layout)
     assert load_model(tmp_path / "places").layout == layout
     assert load_model(tmp_path / "places").estimator.choice is not None
+    decays = Decays({"z": ("plus", "minus")}, {"plus": 0.1, "minus": 0.1})
+    names = ("z_px", "z_py", "z_rapidity", "z_mass", "z_u", "z_v")
+    target = (*(Variable(name) for name in names), Variable("plus_mass_number", peaks=True))
+    layout = replace(layout, target=target, places={}, decays=decays)
+    save_model(tmp_path / "decays", build("event_flow_matching", small, layout), layout)
+    assert load_model(tmp_path / "decays").layout == layout
+    assert "decays" not in json.loads((tmp_path / "places" / "model.json").read_text())["layout"]
     assert "places" not in json.loads((folder / "model.json").read_text())["layout"]  # as in records of before
 
 

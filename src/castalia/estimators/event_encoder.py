@@ -64,6 +64,7 @@ class EncodedEvents:
         momenta: pt (GeV), pseudorapidity, azimuth (rad) and mass (GeV), shape ``(events, objects, 4)``; zero where
             there is no object, and in lists that have no momenta.
         lists: The number of the list of each object, in the layout's order, shape ``(objects,)``.
+        flat: The flat variables as they are, shape ``(events, variables)``.
     """
 
     event: Tensor
@@ -71,6 +72,7 @@ class EncodedEvents:
     mask: Tensor
     momenta: Tensor
     lists: Tensor
+    flat: Tensor
 
     def repeated(self, times: int) -> EncodedEvents:
         """Return every event several times, one after the other."""
@@ -78,7 +80,8 @@ class EncodedEvents:
         def each(values: Tensor) -> Tensor:
             return values.repeat_interleave(times, dim=0)
 
-        return EncodedEvents(each(self.event), each(self.objects), each(self.mask), each(self.momenta), self.lists)
+        event, objects, mask, momenta, flat = map(each, (self.event, self.objects, self.mask, self.momenta, self.flat))
+        return EncodedEvents(event, objects, mask, momenta, self.lists, flat)
 
 
 @final
@@ -175,7 +178,12 @@ class EventEncoder(nn.Module):
         momenta, known = self._momenta(lists)
         first = every.shape[1] - momenta.shape[1]  # after the event and its flat variables
         return EncodedEvents(
-            encoded[:, 0], encoded[:, first:], mask[:, first:], momenta * known[..., None], torch.cat(numbers)
+            encoded[:, 0],
+            encoded[:, first:],
+            mask[:, first:],
+            momenta * known[..., None],
+            torch.cat(numbers),
+            events.flat,
         )
 
     def _tokens(self, events: Events) -> tuple[Tensor, Tensor, list[ObjectSet]]:

@@ -16,11 +16,13 @@ from castalia.estimators.event_estimator import EventEstimator, EventEstimatorCo
 from castalia.estimators.flow_matching.continuous import ContinuousBlock
 from castalia.estimators.flow_matching.losses import matching_losses
 from castalia.estimators.flow_matching.paths import Path
+from castalia.estimators.flown_momenta import FlownMomenta
 from castalia.estimators.flows.chain import Block, Chain
 from castalia.estimators.flows.conditional_affine import ConditionalAffine
 from castalia.estimators.flows.coupling import CouplingBlock
 from castalia.estimators.flows.permutation import Permutation, mixed
 from castalia.estimators.flows.univariate import AffineMap, ChainedMap, SplineMap, UnivariateMap
+from castalia.estimators.momentum_features import MomentumFeatures
 
 __all__ = ["CINN", "CINNConfig", "EventFlow", "EventFlowMatching", "EventFlowMatchingConfig"]
 
@@ -158,6 +160,10 @@ class EventFlowMatching(EventFlow):
     A target that the detector measures well has a narrow distribution given the event. Once location and width are
     taken out, what is left is about as wide as the noise it starts from, and few steps solve the equation.
 
+    Where the layout has decays, the velocity's network sees at every place the momenta that it stands for, beside the
+    measured ones: a jet that knows its quark's direction to a few hundredths is a narrow and curved region of masses
+    and angles, which a network of these alone would blur.
+
     Args:
         config: Configuration.
         layout: Condition and target variables.
@@ -175,14 +181,21 @@ class EventFlowMatching(EventFlow):
         super().__init__(config, layout)
         self.paths = config.paths
         variables, width = len(self.variables), self.width
-        self.chain = Chain(
-            [
-                ConditionalAffine(variables, width, config.affine_hidden, config.log_scale_limit, "silu"),
-                ContinuousBlock(
-                    variables, width, config.hidden, config.evaluations // 4, config.density_steps, Path(config.path)
-                ),
-            ]
+        affine = ConditionalAffine(variables, width, config.affine_hidden, config.log_scale_limit, "silu")
+        features = None
+        if layout.decays is not None:
+            features = FlownMomenta(MomentumFeatures(layout, self.choice), self.targets, affine, self.choice)
+        flow = ContinuousBlock(
+            variables,
+            width,
+            config.hidden,
+            config.evaluations // 4,
+            config.density_steps,
+            Path(config.path),
+            features,
+            again=True,
         )
+        self.chain = Chain([affine, flow])
 
     def objectives(self) -> tuple[Objective, ...]:
         """Return the one objective, with the two parts' losses as its terms."""

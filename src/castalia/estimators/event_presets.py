@@ -36,7 +36,7 @@ EVENT_PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "cinn": ("cinn", {"blocks": 24, "hidden": [96, 96]}),
     "cinn_spline": ("cinn", {"blocks": 10, "hidden": [96, 96], "univariate": "affine_spline"}),
-    "unfold_flow_matching": ("event_flow_matching", {"hidden": [320, 320, 320], "affine_hidden": [256, 256]}),
+    "unfold_flow_matching": ("event_flow_matching", {"hidden": [320, 320, 320, 320], "affine_hidden": [256, 256]}),
     "vld_full": (
         "variational_latent_diffusion",
         {

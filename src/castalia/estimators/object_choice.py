@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -17,14 +18,34 @@ from castalia.estimators.base import Events
 from castalia.estimators.event_encoder import EncodedEvents, EventEncoder
 from castalia.nn.mlp import MLP
 
-__all__ = ["ObjectChoice"]
+__all__ = ["TYPICAL", "Measured", "ObjectChoice"]
+
+TYPICAL = 4.5
+"""Logarithm of a typical momentum in GeV, which logarithms here are relative to."""
 
 _HIDDEN = 64  # of the network that asks for an object
 _SUM_HIDDEN, _WIDTH = 192, 128  # of the network that takes in what was chosen, and of the vector it makes
+_OF_OBJECT = 5  # numbers
+_GEV = 50.0  # of flat momenta, in units of which they are in a vector
 _LARGEST_SUM = 3  # objects added up, beside the sum of all
 _FEATURES = 5  # of a sum
-_TYPICAL = 4.5  # logarithm of GeV
-_LARGEST_ETA = 10.0
+_LARGEST_ETA, _LARGEST_PT = 10.0, 1_000.0  # GeV: what is farther out counts as that
+
+
+@final
+@dataclass(frozen=True)
+class Measured:
+    """Momenta that were measured.
+
+    Attributes:
+        objects: Those of the chosen objects, then of the leading ones that the layout's decays name: whether there is
+            one, logarithm of pt less ``TYPICAL``, pseudorapidity, cosine and sine of the azimuth, shape ``(events,
+            objects, 5)``; zeros where there is none, and in lists without momenta.
+        flat: px and py, in GeV, of the flat variables' ``NAME_pt`` and ``NAME_phi``, shape ``(events, momenta, 2)``.
+    """
+
+    objects: Tensor
+    flat: Tensor
 
 
 @final
@@ -34,7 +55,7 @@ class ObjectChoice(nn.Module):
     A network of the event's vector and of the objects that earlier particles got asks for the next one; every object
     and "none" answer by a scalar product, as in attention. Two particles may be the same object, as in a jet of two
     quarks. The vector of the event that a model is then given knows of every choice, and of the momenta and masses of
-    sums of chosen objects.
+    sums of chosen objects. At its end stands what was ``Measured``, for who compares it with particles.
 
     Args:
         layout: Its ``places`` are chosen, in their order.
@@ -45,6 +66,7 @@ class ObjectChoice(nn.Module):
 
     Attributes:
         width: Length of the vector of an event with its choices.
+        flat_momenta: Number of momenta among the flat variables.
 
     References:
         Vinyals, Fortunato and Jaitly, Pointer networks (arXiv:1506.03134), the answer by objects themselves.
@@ -55,8 +77,13 @@ class ObjectChoice(nn.Module):
 
     def __init__(self, layout: Layout, encoder: EventEncoder) -> None:
         super().__init__()
-        self.width = _WIDTH
         self.names = tuple(layout.places)
+        self._flat = _flat_momenta(layout)
+        self.flat_momenta = len(self._flat)
+        leading = {} if layout.decays is None else layout.decays.leading
+        self._leading = [[encoder.names.index(name) for name in lists] for lists in leading.values()]
+        self._objects = len(self.names) + len(self._leading)
+        self.width = _WIDTH + _OF_OBJECT * self._objects + 2 * len(self._flat)
         self._list_names = tuple(layout.places.values())
         count, width = len(self.names), encoder.width
         for name, of_list in layout.places.items():
@@ -159,7 +186,40 @@ class ObjectChoice(nn.Module):
             chosen.append(picked)
         places = torch.stack(chosen, dim=1)
         parts = [events.event, *tokens, (places > 0).to(events.event), self._of_sums(events, places)]
-        return self.together(torch.cat(parts, dim=1)), chosen, log_prob
+        measured = [self._of_objects(events, places), *self._of_flat(events)]
+        return torch.cat([self.together(torch.cat(parts, dim=1)), *measured], dim=1), chosen, log_prob
+
+    def measured(self, vectors: Tensor) -> Measured:
+        """Return what vectors say of measured momenta."""
+        end = _WIDTH + _OF_OBJECT * self._objects
+        objects, flat = vectors[:, _WIDTH:end], vectors[:, end:]
+        return Measured(
+            objects.reshape(len(vectors), self._objects, _OF_OBJECT),
+            _GEV * flat.reshape(len(vectors), len(self._flat), 2),
+        )
+
+    def _of_objects(self, events: EncodedEvents, places: Tensor) -> Tensor:
+        momenta = functional.pad(events.momenta.to(events.event), (0, 0, 1, 0))  # none has no momentum
+        every = torch.cat([places, *(self._place_of_leading(events, lists) for lists in self._leading)], dim=1)
+        pt, eta, phi, _ = momenta.gather(1, every[..., None].expand(-1, -1, momenta.shape[2])).unbind(-1)
+        eta, log_pt = eta.clamp(-_LARGEST_ETA, _LARGEST_ETA), pt.clamp(min=1.0).log() - TYPICAL
+        there = (pt > 0.0).to(pt)
+        return (torch.stack([there, log_pt, eta, torch.cos(phi), torch.sin(phi)], dim=-1) * there[..., None]).flatten(1)
+
+    def _place_of_leading(self, events: EncodedEvents, lists: list[int]) -> Tensor:
+        """Return where the leading object of the first list is that has any, counted from 1, or 0."""
+        pt = functional.pad(events.momenta[..., 0], (1, 0))  # none has none
+        place = torch.zeros_like(pt[:, :1], dtype=torch.long)
+        for number in reversed(lists):
+            own = functional.pad(events.mask & (events.lists == number), (1, 0))
+            leading = torch.where(own, pt, -1.0).argmax(1, keepdim=True)
+            place = torch.where(own.any(1, keepdim=True), leading, place)
+        return place
+
+    def _of_flat(self, events: EncodedEvents) -> list[Tensor]:
+        flat = events.flat.to(events.event)
+        pairs = [(flat[:, pt].clamp(max=_LARGEST_PT) / _GEV, flat[:, phi]) for pt, phi in self._flat]
+        return [(pt * of(phi))[:, None] for pt, phi in pairs for of in (torch.cos, torch.sin)]
 
     def _of_sums(self, events: EncodedEvents, places: Tensor) -> Tensor:
         """Return logarithm of pt, pseudorapidity, azimuth's cosine and sine, logarithm of the mass of every sum."""
@@ -173,5 +233,16 @@ class ObjectChoice(nn.Module):
         across = torch.hypot(px, py)
         size = across.clamp(min=1.0)
         squared = (total.square() - across.square() - pz.square()).clamp(min=1.0)
-        features = [size.log() - _TYPICAL, torch.asinh(pz / size), px / size, py / size, 0.5 * squared.log() - _TYPICAL]
+        features = [size.log() - TYPICAL, torch.asinh(pz / size), px / size, py / size, 0.5 * squared.log() - TYPICAL]
         return (torch.stack(features, dim=-1) * (across > 0.0)[..., None]).flatten(1)
+
+
+def _flat_momenta(layout: Layout) -> list[tuple[int, int]]:
+    """Return where the flat variables are that are pt and azimuth of one momentum."""
+    names = {variable.name: (i, variable.transform) for i, variable in enumerate(layout.condition)}
+    found = []
+    for name, (place, _) in names.items():
+        azimuth, transform = names.get(f"{name.removesuffix('_pt')}_phi", (0, ""))
+        if name.endswith("_pt") and transform == "angle":
+            found.append((place, azimuth))
+    return found

@@ -129,7 +129,8 @@ class TargetScaling(nn.Module):
     Args:
         variables: Target variables, at least one.
         truncate: Confine unbounded variables to a fixed range, as the paper does.
-        gaussianise: Then give each of them that is no integer a standard normal distribution (see ``gaussianise``).
+        gaussianise: Then give each of them that has no steps or peaks a standard normal distribution (see
+            ``gaussianise``).
 
     Raises:
         ConfigError: If there are no variables, a bound or scale makes no sense, or the fixed range and the normal
@@ -172,7 +173,8 @@ class TargetScaling(nn.Module):
         offsets, weights = unit_cells(size, self.integers)
         self.register_buffer("cell_offsets", offsets, persistent=False)
         self.register_buffer("cell_weights", weights, persistent=False)
-        self.marginals = Gaussianisation(size, self.integers) if gaussianise else None
+        kept = [i for i, v in enumerate(self.variables) if v.integer or v.peaks]
+        self.marginals = Gaussianisation(size, kept) if gaussianise else None
         self._moments = Moments(size)
         self._largest = torch.zeros(size, dtype=torch.float64)
 
@@ -296,12 +298,21 @@ class TargetScaling(nn.Module):
         """Return physical targets for scaled ones, both of shape ``(events, T)``, strictly inside the support."""
         if self.marginals is not None:
             scaled = self.marginals.inverse(scaled)
+        return self._from_unit(scaled)
+
+    def _from_unit(self, scaled: Tensor) -> Tensor:
         unbounded = scaled * self.deviation + self.mean
         pieces = list(unbounded.unbind(1))
         for kind, columns in self.columns.items():
             for i in columns:
                 pieces[i] = kind.inverse(pieces[i], self.low[i], self.high[i])
         return torch.stack(pieces, dim=1)
+
+    def nearly_inverse(self, scaled: Tensor) -> Tensor:
+        """Return what ``inverse`` does to some hundredths of each variable's width, in a fraction of its time."""
+        if self.marginals is not None:
+            scaled = self.marginals.nearly_inverse(scaled)
+        return self._from_unit(scaled)
 
     def log_prob(self, values: Tensor, scaled_log_prob: Callable[[Tensor], Tensor]) -> Tensor:
         """Return the log-density in physical units; of integer variables it is the log-probability of their value.

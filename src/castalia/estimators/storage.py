@@ -17,7 +17,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from castalia.data.atomic import atomic_path, write_json
-from castalia.data.layout import Layout, Variable
+from castalia.data.layout import Decays, Layout, Variable
 from castalia.errors import ConfigError, ModelError
 from castalia.estimators.base import Estimator
 from castalia.estimators.registry import build, name_of
@@ -52,6 +52,7 @@ class _StoredVariable(BaseModel):
     transform: Literal["none", "log", "angle"]
     bounds: tuple[float | None, float | None] | None
     integer: bool
+    peaks: bool = False
     scale: float | None
     group: str
     object_index: int | None
@@ -64,6 +65,17 @@ class _StoredVariable(BaseModel):
         return Variable(**fields)
 
 
+class _StoredDecays(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    composites: dict[str, tuple[str, str]]
+    masses: dict[str, float]
+    leading: dict[str, tuple[str, ...]]
+
+    def decays(self) -> Decays:
+        return Decays(self.composites, self.masses, self.leading)
+
+
 class _StoredLayout(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -71,6 +83,7 @@ class _StoredLayout(BaseModel):
     target: list[_StoredVariable]
     condition_objects: dict[str, list[_StoredVariable]] | None = None
     places: dict[str, str] | None = None
+    decays: _StoredDecays | None = None
 
     def layout(self) -> Layout:
         objects = (self.condition_objects or {}).items()
@@ -79,6 +92,7 @@ class _StoredLayout(BaseModel):
             tuple(v.variable() for v in self.target),
             {name: tuple(v.variable() for v in variables) for name, variables in objects},
             self.places or {},
+            None if self.decays is None else self.decays.decays(),
         )
 
 
@@ -200,7 +214,7 @@ def _read_record(path: Path) -> _Record:
 
 
 def _stored_layout(layout: Layout) -> dict[str, Any]:
-    """Write the variables down; lists of the condition, and places in them, only where there are any."""
+    """Write the variables down; lists of the condition, places in them, and decays only where there are any."""
     stored: dict[str, Any] = {side: [_stored(v) for v in getattr(layout, side)] for side in ("condition", "target")}
     if layout.condition_objects:
         stored["condition_objects"] = {
@@ -208,11 +222,15 @@ def _stored_layout(layout: Layout) -> dict[str, Any]:
         }
     if layout.places:
         stored["places"] = dict(layout.places)
+    if layout.decays is not None:
+        stored["decays"] = asdict(layout.decays)
     return stored
 
 
 def _stored(variable: Variable) -> dict[str, Any]:
     fields = asdict(variable)
+    if not variable.peaks:  # as in records of before
+        del fields["peaks"]
     if variable.bounds is not None:
         fields["bounds"] = [bound if math.isfinite(bound) else None for bound in variable.bounds]
     return fields

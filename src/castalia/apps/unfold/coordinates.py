@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from castalia.apps.unfold.frame import Reference
-from castalia.data.layout import Variable
+from castalia.data.layout import Decays, Variable
 from castalia.physics.decay_coordinates import coordinates, decode, encode
 from castalia.physics.decay_tree import DecayTree
 from castalia.physics.four_vectors import to_cartesian
@@ -91,6 +91,19 @@ class TruthCoordinates:
         """Names of the paper's numbers that have a density: all but the masses of leaves that have few values."""
         discrete = {f"{leaf}_mass" for leaf, values in self.masses.items() if values}
         return tuple(name for name in self.tree.numbers if name not in discrete)
+
+    def decays(self, frame: Sequence[str]) -> Decays | None:
+        """Return what the targets are coordinates of; nothing of the paper's numbers.
+
+        Args:
+            frame: The lists whose leading object the anchor is.
+        """
+        if self.kind == "cartesian":
+            return None
+        composites = {one: self.tree.composites[one] for name in self.tree.resonances for one in self.tree.inside(name)}
+        masses = {leaf: float(np.median(values)) if values else 0.0 for leaf, values in self.masses.items()}
+        leading = {leaf: tuple(frame) for leaf in self.tree.anchors}
+        return Decays({one: (pair[0], pair[1]) for one, pair in composites.items()}, masses, leading)
 
     def encode(self, leaves: Floats, rng: np.random.Generator) -> Floats:
         """Return the coordinates, shape ``(events, coordinates)``, which ``relative`` makes the model's targets.
@@ -270,5 +283,5 @@ class TruthCoordinates:
 
     def _mass_variable(self, leaf: str) -> Variable:
         if self.masses[leaf]:
-            return Variable(f"{leaf}_mass_number")
+            return Variable(f"{leaf}_mass_number", peaks=True)
         return Variable(f"{leaf}_mass", "GeV", bounds=(0.0, float("inf")))

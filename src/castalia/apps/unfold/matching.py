@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from castalia.apps.unfold.frame import momentum_places
 from castalia.data.feature_arrays import FeatureArrays
-from castalia.data.layout import Layout, Variable
+from castalia.data.layout import Decays, Layout, Variable
 from castalia.physics.angles import delta_r
 from castalia.physics.four_vectors import from_cartesian
 
@@ -45,10 +45,12 @@ class Matching:
         for name in self.measured_as.values():
             momentum_places(self.layout, name, "measured_as")
 
-    def with_places(self, target: tuple[Variable, ...]) -> Layout:
+    def with_places(self, target: tuple[Variable, ...], decays: Decays | None = None) -> Layout:
         """Return the layout with targets, and behind them the place of each particle's object."""
         places = {f"{leaf}_{of_list}": of_list for leaf, of_list in self.measured_as.items()}
-        return replace(self.layout, target=(*target, *(Variable(name) for name in places)), places=places)
+        return replace(
+            self.layout, target=(*target, *(Variable(name) for name in places)), places=places, decays=decays
+        )
 
     def places(self, leaves: Floats, arrays: FeatureArrays) -> Floats:
         """Return the place of each particle's object in its list, counted from 0, or -1 where none is near.

@@ -103,7 +103,7 @@ def open_model(path: Path) -> PosteriorModel:
     kept = {leaf: tuple(float(value) for value in values) for leaf, values in masses.items()}
     coordinates = TruthCoordinates(config.truth.tree(), config.truth.coordinates, kept)
     matching = Matching(features.layout, coordinates.tree.leaves, config.truth.measured_as)
-    if loaded.layout != matching.with_places(coordinates.variables):
+    if loaded.layout != matching.with_places(coordinates.variables, coordinates.decays(config.truth.frame)):
         raise ModelError(f"{path}: the model's variables are not those of its config.toml; the run folder was changed.")
     estimator = loaded.estimator.eval()
     if not isinstance(estimator, Sampler):

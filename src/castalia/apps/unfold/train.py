@@ -133,7 +133,7 @@ def _prepare(config: UnfoldConfig, inputs: Inputs, skip_bad: int) -> _Prepared:
     training, validation = (_with_truth(inputs, split, skip_bad, config) for split in ("train", "validation"))
     coordinates = TruthCoordinates.measured(config.truth.tree(), config.truth.coordinates, _leaves(training))
     matching = Matching(features.layout, coordinates.tree.leaves, config.truth.measured_as)
-    layout = matching.with_places(coordinates.variables)
+    layout = matching.with_places(coordinates.variables, coordinates.decays(config.truth.frame))
     name, options = config.model.resolve()
     estimator = build(name, options, layout, config.training.seed)
     frame = Frame(layout, config.truth.frame)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Callable, Sequence
+from typing import Protocol, final
 
 import torch
 from torch import Tensor
@@ -13,7 +13,18 @@ from castalia.estimators.flow_matching.solver import runge_kutta
 from castalia.estimators.flow_matching.velocity import VelocityNetwork
 from castalia.estimators.flows.chain import Block
 
-__all__ = ["ContinuousBlock"]
+__all__ = ["ContinuousBlock", "PlaceFeatures"]
+
+
+class PlaceFeatures(Protocol):
+    """Functions of a place, for the network of its velocity to see."""
+
+    @property
+    def count(self) -> int:
+        """How many."""
+
+    def given(self, condition: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return the functions under conditions, from places ``(events, T)`` to ``(events, count)``."""
 
 
 @final
@@ -37,6 +48,8 @@ class ContinuousBlock(Block):
         sampling_steps: Runge-Kutta steps, of four evaluations each, from noise to targets.
         density_steps: Runge-Kutta steps from targets to noise.
         path: The path that the velocity is learned along.
+        features: Functions of the place that the velocity's network sees as well, if any.
+        again: See ``VelocityNetwork``.
 
     References:
         Lipman et al., Flow Matching for Generative Modeling (arXiv:2210.02747), section 3.2; Albergo and
@@ -53,20 +66,26 @@ class ContinuousBlock(Block):
         sampling_steps: int,
         density_steps: int,
         path: Path = Path.TRIGONOMETRIC,
+        features: PlaceFeatures | None = None,
+        again: bool = False,
     ) -> None:
         super().__init__()
         self.path = path
         self.sampling_steps, self.density_steps = sampling_steps, density_steps
         self.condition = condition
-        self.velocity = VelocityNetwork(variables, condition, hidden)
+        self.features = features
+        count = 0 if features is None else features.count
+        self.velocity = VelocityNetwork(variables, condition, hidden, count, again)
 
     def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Solve from time 1 to 0, together with the equation of the map's Jacobian matrix."""
         given = self._given(condition)
         unit = torch.eye(x.shape[1]).to(x).expand(len(x), -1, -1)
+        features = None if self.features is None else self.features.given(condition)
 
         def rate(time: float, state: Tensor) -> Tensor:
-            velocity, slopes = self.velocity.with_slopes(state[:, 0], time, given, state[:, 1:])
+            seen = None if features is None else _with_slopes(features, state[:, 0], state[:, 1:])
+            velocity, slopes = self.velocity.with_slopes(state[:, 0], time, given, state[:, 1:], seen)
             return torch.cat([velocity[:, None], slopes], dim=1)
 
         end = runge_kutta(rate, torch.cat([x[:, None], unit], dim=1), 1.0, 0.0, self.density_steps)
@@ -75,7 +94,14 @@ class ContinuousBlock(Block):
     def inverse(self, z: Tensor, condition: Tensor) -> Tensor:
         """Solve from time 0 to 1."""
         given = self._given(condition)
-        return runge_kutta(lambda time, x: self.velocity(x, time, given), z, 0.0, 1.0, self.sampling_steps)
+        features = None if self.features is None else self.features.given(condition)
+
+        def rate(time: float, x: Tensor) -> Tensor:
+            seen = () if features is None else (features(x),)
+            velocity: Tensor = self.velocity(x, time, given, *seen)
+            return velocity
+
+        return runge_kutta(rate, z, 0.0, 1.0, self.sampling_steps)
 
     def matching_loss(self, target: Tensor, condition: Tensor, noise: Tensor, time: Tensor) -> Tensor:
         """Return the squared distance of the velocity from that of a path, less the square of the path's own.
@@ -94,10 +120,21 @@ class ContinuousBlock(Block):
             Shape ``(events,)``.
         """
         place, along = self.path.at(noise, target, time)
-        velocity = self.velocity(place, time, self._given(condition))
+        seen = []
+        if self.features is not None:
+            with torch.no_grad():  # what the velocity is a function of has no parameters of its own to learn
+                seen.append(self.features.given(condition)(place))
+        velocity = self.velocity(place, time, self._given(condition), *seen)
         loss: Tensor = (velocity * (velocity - 2 * along)).sum(1)
         return loss
 
     def _given(self, condition: Tensor) -> Tensor:
         given: Tensor = self.velocity.given(condition[:, : self.condition])
         return given
+
+
+def _with_slopes(of: Callable[[Tensor], Tensor], x: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """Return functions of places, and their derivatives along directions, shape ``(events, D, count)``."""
+    # By reverse differentiation twice: forward differentiation would load what warns of being out of date.
+    slopes = [torch.autograd.functional.jvp(of, x, direction)[1] for direction in directions.unbind(1)]
+    return of(x), torch.stack(slopes, dim=1)

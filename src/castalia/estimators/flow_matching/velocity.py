@@ -33,6 +33,8 @@ class VelocityNetwork(nn.Module):
         variables: Number of targets, ``T``.
         condition: Number of condition variables.
         hidden: Widths of the hidden layers, at least one.
+        features: Number of functions of the place that the network sees beside it, ``F``.
+        again: Whether every hidden layer of the first one's width sees once more what that one saw.
 
     References:
         Elfwing, Uchibe and Doya, Sigmoid-weighted linear units (arXiv:1702.03118).
@@ -40,33 +42,46 @@ class VelocityNetwork(nn.Module):
 
     waves: Tensor
 
-    def __init__(self, variables: int, condition: int, hidden: Sequence[int]) -> None:
+    def __init__(
+        self, variables: int, condition: int, hidden: Sequence[int], features: int = 0, again: bool = False
+    ) -> None:
         super().__init__()
         self.variables = variables
         self.given = nn.Linear(condition, hidden[0])
         self.place = nn.Linear(variables + _WAVES, hidden[0], bias=False)
+        self.features = nn.Linear(features, hidden[0], bias=False) if features else None
         self.layers = nn.ModuleList(
             nn.Linear(before, after) for before, after in itertools.pairwise((*hidden, variables))
         )
+        self._again = [again and width == hidden[0] for width in hidden[1:]] + [False]
         self.register_buffer("waves", math.pi * torch.arange(1, _WAVES + 1), persistent=False)
 
-    def forward(self, x: Tensor, time: Tensor | float, given: Tensor) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor | float, given: Tensor, features: Tensor | None = None) -> Tensor:
         """Evaluate the velocity.
 
         Args:
             x: Position, shape ``(events, T)``.
             time: From 0 to 1, one number or shape ``(events, 1)``.
             given: What ``self.given`` makes of the condition, shape ``(events, hidden[0])``.
+            features: Functions of the position, shape ``(events, F)``, where there are any.
 
         Returns:
             Shape ``(events, T)``.
         """
-        values = self._first(x, time, given)
-        for layer in self.layers:
+        first = values = self._first(x, time, given, features)
+        for layer, again in zip(self.layers, self._again, strict=True):
             values = layer(functional.silu(values))
+            values = values + first if again else values
         return values
 
-    def with_slopes(self, x: Tensor, time: Tensor | float, given: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    def with_slopes(
+        self,
+        x: Tensor,
+        time: Tensor | float,
+        given: Tensor,
+        directions: Tensor,
+        features: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Evaluate the velocity and its derivatives along some directions, by exact forward differentiation.
 
         Args:
@@ -74,19 +89,27 @@ class VelocityNetwork(nn.Module):
             time: As in ``forward``.
             given: As in ``forward``.
             directions: Shape ``(events, D, T)``.
+            features: As in ``forward``, with their derivatives along the directions, shape ``(events, D, F)``.
 
         Returns:
             Velocity of shape ``(events, T)``, and its derivatives along the directions, shape ``(events, D, T)``.
         """
-        values = self._first(x, time, given)
+        values = self._first(x, time, given, None if features is None else features[0])
         slopes = (directions * (x.abs() < REACH)[:, None]) @ self.place.weight[:, : self.variables].t()
-        for layer in self.layers:
+        if features is not None and self.features is not None:
+            slopes = slopes + self.features(features[1])
+        first = (values, slopes)
+        for layer, again in zip(self.layers, self._again, strict=True):
             gate = torch.sigmoid(values)
             slopes = (slopes * (gate * (1 + values * (1 - gate)))[:, None]) @ layer.weight.t()  # type: ignore[operator]
             values = layer(values * gate)
+            if again:
+                values, slopes = values + first[0], slopes + first[1]
         return values, slopes
 
-    def _first(self, x: Tensor, time: Tensor | float, given: Tensor) -> Tensor:
+    def _first(self, x: Tensor, time: Tensor | float, given: Tensor, features: Tensor | None) -> Tensor:
         waves = torch.cos(time * self.waves).expand(len(x), -1)
         result: Tensor = self.place(torch.cat([x.clamp(-REACH, REACH), waves], dim=1)) + given
+        if features is not None and self.features is not None:
+            result = result + self.features(features)
         return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import final
 
@@ -56,6 +56,12 @@ class ConditionalAffine(RowBlock):
         """
         raw: Tensor = self.network(condition)
         return self.univariate.inverse_scale(raw.view(len(raw), self.variables, self.univariate.parameters))
+
+    def inverse_of(self, condition: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return the way back under conditions of shape ``(events, C)``, whose network is evaluated once."""
+        raw: Tensor = self.network(condition)
+        of_targets = raw.view(len(raw), self.variables, self.univariate.parameters)
+        return lambda z: self.univariate.inverse(z, of_targets)
 
     def freeze(self, context: Context) -> Frozen:
         """Freeze the unshifting and unscaling by the condition."""
