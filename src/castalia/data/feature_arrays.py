@@ -71,8 +71,8 @@ class FeatureArrays:
     found: NDArray[np.bool_] | None = None
     objects: Mapping[str, ObjectArrays] = field(default_factory=dict)
 
-    def take(self, rows: NDArray[np.bool_]) -> Self:
-        """Return the rows where the mask ``rows`` is true."""
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Self:
+        """Return the rows where a mask is true, or those of the numbers given, however often."""
         return type(self)(
             self.condition[rows],
             None if self.target is None else self.target[rows],

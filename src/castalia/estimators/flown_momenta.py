@@ -8,6 +8,7 @@ from typing import final
 
 from torch import Tensor
 
+from castalia.estimators.flow_matching.continuous import PlaceFeatures
 from castalia.estimators.flows.conditional_affine import ConditionalAffine
 from castalia.estimators.momentum_features import MomentumFeatures
 from castalia.estimators.object_choice import ObjectChoice
@@ -18,8 +19,8 @@ __all__ = ["FlownMomenta"]
 
 @final
 @dataclass(frozen=True)
-class FlownMomenta:
-    """``PlaceFeatures`` of targets that are scaled, and of which location and width given the event are taken out.
+class FlownMomenta(PlaceFeatures):
+    """Those of targets that are scaled, and of which location and width given the event are taken out.
 
     Attributes:
         features: Functions of targets in physical units.

@@ -139,8 +139,16 @@ class TruthCoordinates:
         """
         if self.kind == "cartesian":
             return np.asarray(targets, dtype=np.float64)
+        return self.tree.cartesian(self.leaves(targets))
+
+    def leaves(self, targets: Floats) -> Floats:
+        """Return px, py, pz and mass of the leaves in GeV, shape ``(events, leaves, 4)``, for the same coordinates."""
+        if self.kind == "cartesian":
+            names = list(self.tree.numbers)
+            columns = [names.index(f"{leaf}_{one}") for leaf in self.tree.leaves for one in ("px", "py", "pz", "mass")]
+            return np.asarray(targets[:, columns], dtype=np.float64).reshape(len(targets), -1, 4)
         masses = np.stack(list(self._leaf_masses(targets).values()), axis=-1)
-        return self.tree.cartesian(decode(self.tree, targets[:, : len(self._names)], masses))
+        return decode(self.tree, targets[:, : len(self._names)], masses)
 
     def relative(self, coordinates: Floats, reference: Reference) -> Floats:
         """Return what the model learns: coordinates relative to a measured object, and what follows from them.

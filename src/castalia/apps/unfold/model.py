@@ -12,18 +12,17 @@ from castalia.apps.unfold.config import UnfoldConfig, parse_config
 from castalia.apps.unfold.coordinates import TruthCoordinates
 from castalia.apps.unfold.frame import Frame
 from castalia.apps.unfold.matching import Matching
+from castalia.apps.unfold.placed import Placed
 from castalia.apps.unfold.train import POSTERIOR, PRIOR
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.features import Features
 from castalia.errors import ModelError
-from castalia.estimators.arrays import events_from_array
 from castalia.estimators.base import Estimator, Sampler
 from castalia.estimators.storage import load_model, model_hash
 from castalia.metrics.support import ConditionRanges, outside
 from castalia.runs.folder import RunFolder
 from castalia.runs.kept import load_kept
 from castalia.runs.ranges import summary_names, summary_of_events
-from castalia.runs.validation import draw
 
 __all__ = ["PosteriorModel", "open_model"]
 
@@ -42,6 +41,7 @@ class PosteriorModel:
         frame: What the model's azimuths are relative to.
         estimator: The model.
         sampler: The same, as a sampler.
+        matching: Which objects its particles are.
         prior: Leaves of training events of equal weight, shape ``(events, leaves, 4)``.
         ranges: Lowest and highest training value of what ``summary_of_events`` makes of an event.
         sha256: Hash of the saved model.
@@ -54,6 +54,7 @@ class PosteriorModel:
     frame: Frame
     estimator: Estimator
     sampler: Sampler
+    matching: Matching
     prior: Floats
     ranges: ConditionRanges
     sha256: str
@@ -73,9 +74,10 @@ class PosteriorModel:
         """
         reference = self.frame.reference(arrays)
         turned = self.frame.turned(arrays, reference)
-        condition = events_from_array(turned.condition, objects=turned.objects)
-        drawn = draw(self.sampler, condition, rng, draws).reshape(len(arrays.row), draws, -1)
-        return self.coordinates.absolute(drawn[..., : len(self.coordinates.variables)], reference)
+        still = replace(reference, phi=np.zeros_like(reference.phi))
+        placed = Placed(self.sampler, self.coordinates, self.matching)
+        drawn = placed.draw(turned, still, draws, rng)[:, : len(self.coordinates.variables)]
+        return self.coordinates.absolute(drawn.reshape(len(arrays.row), draws, -1), reference)
 
     def numbers(self, targets: Floats) -> Floats:
         """Return the paper's numbers of draws of any leading shape ``(*shape, targets)``, in the same shape."""
@@ -119,6 +121,7 @@ def open_model(path: Path) -> PosteriorModel:
         Frame(layout, config.truth.frame),
         estimator,
         estimator,
+        matching,
         prior[0],
         ConditionRanges(*np.array(list(ranges.values()), dtype=np.float64).T),
         model_hash(folder.models / POSTERIOR),

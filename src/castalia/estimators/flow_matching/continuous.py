@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol, final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -16,13 +17,15 @@ from castalia.estimators.flows.chain import Block
 __all__ = ["ContinuousBlock", "PlaceFeatures"]
 
 
-class PlaceFeatures(Protocol):
+class PlaceFeatures(ABC):
     """Functions of a place, for the network of its velocity to see."""
 
     @property
+    @abstractmethod
     def count(self) -> int:
         """How many."""
 
+    @abstractmethod
     def given(self, condition: Tensor) -> Callable[[Tensor], Tensor]:
         """Return the functions under conditions, from places ``(events, T)`` to ``(events, count)``."""
 
@@ -136,5 +139,6 @@ class ContinuousBlock(Block):
 def _with_slopes(of: Callable[[Tensor], Tensor], x: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     """Return functions of places, and their derivatives along directions, shape ``(events, D, count)``."""
     # By reverse differentiation twice: forward differentiation would load what warns of being out of date.
-    slopes = [torch.autograd.functional.jvp(of, x, direction)[1] for direction in directions.unbind(1)]
+    jvp: Any = torch.autograd.functional.jvp
+    slopes = [jvp(of, x, direction)[1] for direction in directions.unbind(1)]
     return of(x), torch.stack(slopes, dim=1)
