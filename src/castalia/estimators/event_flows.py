@@ -193,7 +193,7 @@ class EventFlowMatching(EventFlow):
             config.density_steps,
             Path(config.path),
             features,
-            again=True,
+            again=features is not None,
         )
         self.chain = Chain([affine, flow])
 
