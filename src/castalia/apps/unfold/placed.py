@@ -22,6 +22,7 @@ __all__ = ["Placed"]
 Floats = NDArray[np.float64]
 
 _ATTEMPTS: Final = 20
+_MANY, _HOPELESS = 100, 0.9  # draws, and the part of so many astray at which a model knows nothing of places
 _ROWS: Final = 16_384  # looked at at a time
 
 
@@ -33,7 +34,7 @@ class Placed:
     A particle *is* an object where it lies within 0.4 of it and no other of the list is nearer, and none where it lies
     within 0.4 of nothing. So it is in every event that a model learned from; of what a model draws, a few in ten
     contradict that. To draw them again, choice and momenta, is to draw from the model given that they agree. What does
-    not agree after 20 attempts stays.
+    not agree after 20 attempts stays, as does everything of a model of whose draws fewer than one in ten agree.
 
     Attributes:
         sampler: The model.
@@ -64,8 +65,8 @@ class Placed:
         result = draw(self.sampler, condition, rng, draws)
         pending = np.arange(len(result) if self.matching.measured_as else 0)
         for _ in range(_ATTEMPTS):
-            pending = self._astray(pending, result, draws, arrays, reference)
-            if not len(pending):
+            looked_at, pending = len(pending), self._astray(pending, result, draws, arrays, reference)
+            if not len(pending) or (looked_at > _MANY and len(pending) > _HOPELESS * looked_at):
                 break
             events = torch.from_numpy(pending // draws)
             result[pending] = draw(self.sampler, condition.map(lambda values, at=events: values[at]), rng)  # type: ignore[misc]
