@@ -29,7 +29,7 @@ def known(blind=False):
 
 @pytest.mark.statistical
 def test_a_right_posterior_passes_and_controls_fail():
-    right, blind, narrow = (judged(one, 1) for one in (known(), known(blind=True), narrowed(known())))
+    right, blind, narrow = (judged(one, 1) for one in (known(), known(blind=True), narrowed(known(), 0.8)))
     assert right["calibrated"] == 3
     assert right["coverage"]["0.68"]["mean"] == pytest.approx(0.68, abs=5 * 0.47 / np.sqrt(3 * EVENTS))
     # Kolmogorov: 1.95 / sqrt(events) is passed once in a thousand.
