@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Unfold the population once, measure the sets and write the result."""
     bench = prepare((__doc__ or "").splitlines()[0], arguments)
     name = "unfold_coverage_quick" if bench.quick else "unfold_coverage"
-    draws, size, sets, tolerance = (20, 50, 100, 25.0) if bench.quick else (40, 5_000, 300, 5.0)
+    draws, size, sets, tolerance = (20, 300, 100, 25.0) if bench.quick else (40, 5_000, 300, 5.0)
     began = time.monotonic()
     data = unfolded_pairs(bench.model, bench.samples / "data.parquet", draws, bench.kept)
     truth = learned_pairs(bench.model, bench.samples).truth
