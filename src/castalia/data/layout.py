@@ -50,7 +50,7 @@ class Decays:
         composites: The two daughters of each composite, mothers first.
         masses: A typical mass of each particle that does not decay, in GeV, in the order of arrays; that of an event is
             the target ``NAME_mass``, where there is one.
-        leading: Particles that are the object with the largest pt of the first of some lists that has any, with these.
+        leading: Of particles that are the object with the largest pt of the first list that has any: these lists.
     """
 
     composites: Mapping[str, tuple[str, str]]

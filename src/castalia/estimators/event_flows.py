@@ -193,7 +193,6 @@ class EventFlowMatching(EventFlow):
             config.density_steps,
             Path(config.path),
             features,
-            again=features is not None,
         )
         self.chain = Chain([affine, flow])
 

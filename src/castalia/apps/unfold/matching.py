@@ -46,7 +46,7 @@ class Matching:
             momentum_places(self.layout, name, "measured_as")
 
     def with_places(self, target: tuple[Variable, ...], decays: Decays | None = None) -> Layout:
-        """Return the layout with targets, and behind them the place of each particle's object."""
+        """Return the layout with targets, coordinates of decays or not, and behind them each particle's place."""
         places = {f"{leaf}_{of_list}": of_list for leaf, of_list in self.measured_as.items()}
         return replace(
             self.layout, target=(*target, *(Variable(name) for name in places)), places=places, decays=decays

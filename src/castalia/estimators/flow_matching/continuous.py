@@ -52,7 +52,6 @@ class ContinuousBlock(Block):
         density_steps: Runge-Kutta steps from targets to noise.
         path: The path that the velocity is learned along.
         features: Functions of the place that the velocity's network sees as well, if any.
-        again: See ``VelocityNetwork``.
 
     References:
         Lipman et al., Flow Matching for Generative Modeling (arXiv:2210.02747), section 3.2; Albergo and
@@ -70,7 +69,6 @@ class ContinuousBlock(Block):
         density_steps: int,
         path: Path = Path.TRIGONOMETRIC,
         features: PlaceFeatures | None = None,
-        again: bool = False,
     ) -> None:
         super().__init__()
         self.path = path
@@ -78,7 +76,7 @@ class ContinuousBlock(Block):
         self.condition = condition
         self.features = features
         count = 0 if features is None else features.count
-        self.velocity = VelocityNetwork(variables, condition, hidden, count, again)
+        self.velocity = VelocityNetwork(variables, condition, hidden, count)
 
     def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Solve from time 1 to 0, together with the equation of the map's Jacobian matrix."""

@@ -33,8 +33,8 @@ class VelocityNetwork(nn.Module):
         variables: Number of targets, ``T``.
         condition: Number of condition variables.
         hidden: Widths of the hidden layers, at least one.
-        features: Number of functions of the place that the network sees beside it, ``F``.
-        again: Whether every hidden layer of the first one's width sees once more what that one saw.
+        features: Number of functions of the place that the network sees beside it, ``F``. Where there are any, every
+            hidden layer of the first one's width sees once more what that one saw.
 
     References:
         Elfwing, Uchibe and Doya, Sigmoid-weighted linear units (arXiv:1702.03118).
@@ -42,9 +42,7 @@ class VelocityNetwork(nn.Module):
 
     waves: Tensor
 
-    def __init__(
-        self, variables: int, condition: int, hidden: Sequence[int], features: int = 0, again: bool = False
-    ) -> None:
+    def __init__(self, variables: int, condition: int, hidden: Sequence[int], features: int = 0) -> None:
         super().__init__()
         self.variables = variables
         self.given = nn.Linear(condition, hidden[0])
@@ -53,7 +51,7 @@ class VelocityNetwork(nn.Module):
         self.layers = nn.ModuleList(
             nn.Linear(before, after) for before, after in itertools.pairwise((*hidden, variables))
         )
-        self._again = [again and width == hidden[0] for width in hidden[1:]] + [False]
+        self._again = [features > 0 and width == hidden[0] for width in hidden[1:]] + [False]
         self.register_buffer("waves", math.pi * torch.arange(1, _WAVES + 1), persistent=False)
 
     def forward(self, x: Tensor, time: Tensor | float, given: Tensor, features: Tensor | None = None) -> Tensor:
