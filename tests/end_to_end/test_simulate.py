@@ -120,8 +120,7 @@ def test_a_dry_run_writes_nothing(journey, tmp_path):
     ):
         summary = here(*words, "--dry-run", "--json").good().json
         assert summary["dry_run"] is True
-        # In tenths: of a few events a fast machine makes none.
-        assert summary["estimated_seconds"] > (0 if "generate" in words else -0.1)
+        assert summary["estimated_seconds"] > 0
     assert listing(tmp_path) == {}
     assert sorted(path for path in folder.rglob("*")) == before
 

@@ -152,6 +152,6 @@ def estimate_file(
     return {
         "dry_run": True,
         "entries": plan.entries,
-        "estimated_seconds": round((time.monotonic() - began) / max(events, 1) * rows / request.workers, 1),
+        "estimated_seconds": max(0.1, round((time.monotonic() - began) / max(events, 1) * rows / request.workers, 1)),
         "estimated_bytes": int(8 * len(task.schema.columns) * rows * numbers),
     }
