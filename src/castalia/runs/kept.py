@@ -13,14 +13,14 @@ from safetensors.numpy import load, save
 from castalia.data.atomic import atomic_path
 from castalia.errors import ModelError
 
-__all__ = ["MOST", "load_kept", "save_kept", "unweighted_rows"]
+__all__ = ["MOST", "load_kept", "rows_by_weight", "save_kept", "unweighted_rows"]
 
 MOST = 50_000
 """Most events that are kept."""
 
 
-def unweighted_rows(weight: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Choose at most ``MOST`` rows, each with a probability in proportion to its weight, so that all count alike.
+def rows_by_weight(weight: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Choose rows, each with a probability in proportion to its weight, so that all count alike; all of equal weights.
 
     Args:
         weight: Event weights, not negative, shape ``(events,)``.
@@ -32,6 +32,12 @@ def unweighted_rows(weight: NDArray[np.float64], rng: np.random.Generator) -> ND
     rows = np.arange(len(weight))
     if not np.all(weight == weight[:1]):
         rows = rows[rng.random(len(weight)) < weight / weight.max()]
+    return rows
+
+
+def unweighted_rows(weight: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Choose at most ``MOST`` of ``rows_by_weight``."""
+    rows = rows_by_weight(weight, rng)
     if len(rows) > MOST:
         rows = np.sort(rng.choice(rows, MOST, replace=False))
     return rows

@@ -24,9 +24,10 @@ class TrainingConfig(StrictModel):
         final_learning_rate: Rate of the last step; not used by ``constant``.
         schedule: How the rate goes from one to the other, see `castalia.training.schedule.learning_rate`.
         power: Exponent of the ``power`` schedule.
-        optimiser: AdamW, or stochastic gradient descent with a momentum of 0.9.
-        weight_decay: Decoupled weight decay of AdamW; of stochastic gradient descent it is half the factor of an added
-            squared norm.
+        optimiser: AdamW; Muon for weight matrices, which makes all directions of a step equally long, with AdamW for
+            the rest; or stochastic gradient descent with a momentum of 0.9.
+        weight_decay: Decoupled weight decay of AdamW and Muon; of stochastic gradient descent it is half the factor of
+            an added squared norm.
         ema: Decay per step of the exponential moving average of the weights, or ``None`` for none. Where there is one,
             validation, best weights and result are those of the average.
         clip: Largest Euclidean norm of an objective's gradient, or ``None``.
@@ -47,7 +48,7 @@ class TrainingConfig(StrictModel):
     final_learning_rate: Positive = 1e-5
     schedule: Literal["constant", "power", "one_cycle", "cosine"] = "one_cycle"
     power: Positive = 0.5
-    optimiser: Literal["adamw", "sgd"] = "adamw"
+    optimiser: Literal["adamw", "muon", "sgd"] = "adamw"
     weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     ema: float | None = Field(default=None, gt=0, lt=1)
     clip: Positive | None = None

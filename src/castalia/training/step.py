@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -20,6 +20,7 @@ __all__ = ["ObjectiveStep", "StepResult", "weighted_sums"]
 
 
 _MOMENTUM = 0.9  # of stochastic gradient descent
+_LEAST_SIDE = 16  # of a matrix whose singular values Muon evens out
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ class ObjectiveStep:
 
     References:
         Loshchilov and Hutter, Decoupled weight decay regularization (2019); Sutskever et al., On the importance of
-        initialization and momentum in deep learning (2013).
+        initialization and momentum in deep learning (2013); Jordan et al., Muon: an optimizer for hidden layers in
+        neural networks (2024); Liu et al., Muon is scalable for LLM training (arXiv:2502.16982), section 2.2, for
+        steps as long as those of AdamW.
     """
 
     def __init__(self, objective: Objective, config: TrainingConfig, names: VariableNames) -> None:
@@ -67,12 +70,7 @@ class ObjectiveStep:
         self.objective = objective
         self._clip = config.clip
         self._names = names
-        groups, rate, decay = _groups(objective), config.learning_rate, config.weight_decay
-        self._optimiser: torch.optim.Optimizer
-        if config.optimiser == "sgd":
-            self._optimiser = torch.optim.SGD(groups, rate, _MOMENTUM, weight_decay=decay)
-        else:
-            self._optimiser = torch.optim.AdamW(groups, rate, objective.betas, weight_decay=decay, fused=True)
+        self._optimisers = _optimisers(objective, config)
 
     def __call__(self, batch: Batch, rate: float, rng: np.random.Generator, place: str) -> StepResult:
         """Compute the loss and change the parameters once.
@@ -105,10 +103,11 @@ class ObjectiveStep:
             parameter.grad = gradient
         if self._clip is not None:
             torch.nn.utils.clip_grads_with_norm_(self.objective.parameters, self._clip, norm)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate * group["factor"]
-        self._optimiser.step()
-        self._optimiser.zero_grad(set_to_none=True)
+        for optimiser in self._optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate * group["factor"]
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
         return StepResult(weighted_sums(self.objective, losses, batch.weight), total)
 
     def state(self) -> dict[str, Tensor]:
@@ -116,7 +115,8 @@ class ObjectiveStep:
         return {
             f"{self.objective.name}/{number}/{name}": value
             for number, parameter in enumerate(self.objective.parameters)
-            for name, value in self._optimiser.state.get(parameter, {}).items()
+            for optimiser in self._optimisers
+            for name, value in optimiser.state.get(parameter, {}).items()
             if value is not None
         }
 
@@ -136,15 +136,41 @@ class ObjectiveStep:
                     f"checkpoint: optimiser state '{key}' belongs to no parameter of this model; train anew."
                 )
             parameter = self.objective.parameters[int(number)]
-            self._optimiser.state[parameter][name] = value.clone().to(parameter.device)
+            owner = next(one for one in self._optimisers if any(parameter is own for own in _parameters(one)))
+            owner.state[parameter][name] = value.clone().to(parameter.device)
 
 
-def _groups(objective: Objective) -> list[dict[str, Any]]:
-    """Return the parameters by the factor on their learning rate."""
+def _optimisers(objective: Objective, config: TrainingConfig) -> list[torch.optim.Optimizer]:
+    """Return the optimisers that share the parameters; Muon takes matrices and leaves small ones and the rest."""
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.optimiser == "sgd":
+        return [torch.optim.SGD(_groups(objective), rate, _MOMENTUM, weight_decay=decay)]
+    muon = config.optimiser == "muon"
+    matrices = _groups(objective, lambda parameter: muon and _is_matrix(parameter))
+    others = _groups(objective, lambda parameter: not (muon and _is_matrix(parameter)))
+    found: list[torch.optim.Optimizer] = []
+    if matrices:
+        found.append(torch.optim.Muon(matrices, rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+    if others:
+        found.append(torch.optim.AdamW(others, rate, objective.betas, weight_decay=decay, fused=True))
+    return found
+
+
+def _is_matrix(parameter: nn.Parameter) -> bool:
+    return parameter.ndim == 2 and min(parameter.shape) >= _LEAST_SIDE
+
+
+def _parameters(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]
+
+
+def _groups(objective: Objective, wanted: Callable[[nn.Parameter], bool] = lambda _: True) -> list[dict[str, Any]]:
+    """Return the wanted parameters by the factor on their learning rate."""
     factors = objective.rates or (1.0,) * len(objective.parameters)
     groups: dict[float, list[nn.Parameter]] = {}
     for parameter, factor in zip(objective.parameters, factors, strict=True):
-        groups.setdefault(factor, []).append(parameter)
+        if wanted(parameter):
+            groups.setdefault(factor, []).append(parameter)
     return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]
 
 

@@ -55,7 +55,7 @@ class Comparison:
     def behind(self, judged: Judgement) -> MeanScore:
         """Return by how much a CRPS is above the best one, event by event: the error is that of the difference."""
         best = self.models[self.ranking[0]].judged
-        return mean_score(judged.event_crps - best.event_crps, self.events.weight[: self.events.scored])
+        return mean_score(judged.event_crps - best.event_crps)
 
     def reasons(self, name: str) -> tuple[str, ...]:
         """Return why the gate refuses a posterior; nothing where it passes."""

@@ -90,7 +90,7 @@ def _spectra(events: JudgedEvents, draws: Draws, particle: str) -> Iterator[Rati
     true, made = (_kinematics(events, numbers, particle) for numbers in (events.truth, draws.one))
     for name, (symbol, unit) in _QUANTITIES.items():
         low, high = np.quantile(true[name], [0.002, 0.995])
-        samples = (Sample("Truth", true[name], events.weight), Sample("Posterior", made[name], events.weight))
+        samples = (Sample("Truth", true[name]), Sample("Posterior", made[name]))
         edges = np.linspace(low, high, _BINS + 1)
         yield RatioPanel(samples[0], samples[1:], edges, f"{symbol} of {plain(particle)}", unit, fold=True)
 
@@ -135,7 +135,7 @@ def _migration(events: JudgedEvents, draws: Draws) -> Figure:
     largest = max(tree.composites, key=lambda name: len(tree.leaves_of(name)))
     true, made = (_kinematics(events, numbers, largest)["mass"] for numbers in (events.truth, draws.one))
     edges = np.unique(np.round(np.quantile(true, np.linspace(0.005, 0.98, _MIGRATION_BINS + 1)), -1))
-    found = migration(true, made, edges, weights=events.weight)
+    found = migration(true, made, edges)
     return migration_figure(
         edges,
         found.content,

@@ -69,6 +69,11 @@ class Frame:
             found = np.where(one.mask.any(axis=1, keepdims=True), values, found)
         return Reference(*found.T)
 
+    def found(self, arrays: FeatureArrays) -> NDArray[np.bool_]:
+        """Flag events that have such an object; all where none is looked for."""
+        there = [arrays.objects[name].mask.any(axis=1) for name in self.lists]
+        return np.logical_or.reduce(there) if there else np.ones(len(arrays.row), dtype=np.bool_)
+
     def turned(self, arrays: FeatureArrays, reference: Reference) -> FeatureArrays:
         """Return what was measured with every angle relative to the reference, from -pi to pi; the target as it is."""
         if not self.lists:

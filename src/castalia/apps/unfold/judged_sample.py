@@ -18,6 +18,7 @@ from castalia.data.loading import content_keys
 from castalia.data.usable import UsableFiles
 from castalia.errors import DataError
 from castalia.rng import Stream
+from castalia.runs.kept import rows_by_weight
 from castalia.runs.seen import unseen
 from castalia.runs.unlearned import files_to_judge_on, load_unlearned
 
@@ -70,6 +71,9 @@ def read_test_sample(
 ) -> TestSample:
     """Read the events that runs are judged on: selected ones with a truth, of which none of the runs learned.
 
+    Of events with weights some are left out, with a probability that makes the others count alike: every measure then
+    means the same, ranks and classifiers as well as distances.
+
     Args:
         models: The runs, which read the same columns.
         request: Which files, and how many events of them.
@@ -87,12 +91,15 @@ def read_test_sample(
         arrays = loaded.arrays.reconstructed  # those that have a truth
         new.append(arrays.row[unseen(model.folder.models / POSTERIOR, content_keys(arrays))])
     mask = np.logical_and.reduce([np.isin(arrays.row, rows) for rows in new])
-    kept = np.flatnonzero(mask)[: request.events]
+    new_rows = np.flatnonzero(mask)
+    alike = new_rows[_rows_alike(arrays.weight[new_rows], usable.paths[0], request.seed)]
+    kept = alike[: request.events]
     counts = {
         **loaded.counts,
         "without_truth": len(loaded.arrays.row) - len(mask),
         "learned_from": int((~mask).sum()),
-        "beyond_the_limit": int(mask.sum()) - len(kept),
+        "left_out_for_weight": len(new_rows) - len(alike),
+        "beyond_the_limit": len(alike) - len(kept),
     }
     if len(kept) < fewest:
         of_runs = "the run was" if len(models) == 1 else "the runs were"
@@ -110,11 +117,20 @@ def read_test_sample(
         coordinates=models[0].coordinates,
         truth=models[0].coordinates.tree.cartesian(leaves_of_columns(arrays.target)),
         detector=detector_table(arrays),
-        weight=arrays.weight,
         scored=min(SCORED, len(kept)),
         seed=request.seed,
     )
     return TestSample(arrays, events, counts, usable)
+
+
+def _rows_alike(weight: NDArray[np.float64], path: Path, seed: int) -> NDArray[np.int64]:
+    """Choose events by their weights; see ``read_test_sample``."""
+    if (weight < 0.0).any():
+        raise DataError(
+            f"{path}: {int((weight < 0.0).sum())} of {len(weight)} events have a negative weight, by which none can be "
+            "chosen to judge on; give a sample of positive weights."
+        )
+    return rows_by_weight(weight, Stream(seed, "judged events").at())
 
 
 def draw_for(model: PosteriorModel, sample: TestSample, draws: int) -> Draws:

@@ -36,7 +36,6 @@ class JudgedEvents:
         coordinates: What is unfolded to.
         truth: The paper's numbers, shape ``(events, numbers)``.
         detector: What was measured, as a table, shape ``(events, columns)``.
-        weight: Event weights, shape ``(events,)``.
         scored: How many of the first events get many draws.
         seed: Seed of all that is random in the judgement.
     """
@@ -44,7 +43,6 @@ class JudgedEvents:
     coordinates: TruthCoordinates
     truth: Floats
     detector: Floats
-    weight: Floats
     scored: int
     seed: int
 
@@ -138,7 +136,6 @@ def judge(events: JudgedEvents, draws: Draws, *, with_power: bool) -> Judgement:
     """
     chosen = events.continuous
     few = events.truth[: events.scored][:, chosen]
-    weight = events.weight[: events.scored]
     many = draws.many[:, :, chosen]
     ranks = truth_ranks(few, many, Stream(events.seed, "ranks").at())
     number, some = many.shape[1], slice(_JOINT_EVENTS)
@@ -146,10 +143,10 @@ def judge(events: JudgedEvents, draws: Draws, *, with_power: bool) -> Judgement:
     test = joint_test(*pair, seed=events.seed) if with_power else None
     scores = crps(few, many)
     return Judgement(
-        marginals=floored_marginals(events.truth, draws.one, weights=events.weight, seed=events.seed),
-        crps=mean_score(scores, weight),
+        marginals=floored_marginals(events.truth, draws.one, seed=events.seed),
+        crps=mean_score(scores),
         event_crps=scores.mean(axis=1),
-        energy=mean_score(energy_score(few, many), weight),
+        energy=mean_score(energy_score(few, many)),
         joint=joint_auc(*pair, seed=events.seed) if test is None else test.auc,
         test=test,
         ranks=rank_deviation(ranks, number),

@@ -44,6 +44,7 @@ class PosteriorModel:
         matching: Which objects its particles are.
         prior: Leaves of training events of equal weight, shape ``(events, leaves, 4)``.
         ranges: Lowest and highest training value of what ``summary_of_events`` makes of an event.
+        without_frame: Training events without an object that azimuths are relative to.
         sha256: Hash of the saved model.
     """
 
@@ -57,11 +58,13 @@ class PosteriorModel:
     matching: Matching
     prior: Floats
     ranges: ConditionRanges
+    without_frame: int
     sha256: str
 
     def outside(self, arrays: FeatureArrays) -> NDArray[np.bool_]:
-        """Flag events that lie outside what training saw in any variable, object or number of objects."""
-        return outside(summary_of_events(arrays, self.ranges.low), self.ranges)
+        """Flag events unlike any in training: in a variable, an object, a number of objects, or for lack of a frame."""
+        flagged = outside(summary_of_events(arrays, self.ranges.low), self.ranges)
+        return flagged if self.without_frame else flagged | ~self.frame.found(arrays)
 
     def draw(self, arrays: FeatureArrays, draws: int, rng: np.random.Generator) -> Floats:
         """Draw the truth of events.
@@ -124,5 +127,6 @@ def open_model(path: Path) -> PosteriorModel:
         matching,
         prior[0],
         ConditionRanges(*np.array(list(ranges.values()), dtype=np.float64).T),
+        int(loaded.extra["without_frame"]),
         model_hash(folder.models / POSTERIOR),
     )

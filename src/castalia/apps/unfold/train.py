@@ -146,6 +146,7 @@ def _prepare(config: UnfoldConfig, inputs: Inputs, skip_bad: int) -> _Prepared:
         "castalia": __version__,
         "ranges": seen_ranges(layout, training.arrays),
         "masses": {leaf: list(values) for leaf, values in coordinates.masses.items()},
+        "without_frame": int((~frame.found(training.arrays)).sum()),
     }
     task = ModelTask(
         name=POSTERIOR,
