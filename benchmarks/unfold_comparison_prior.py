@@ -43,7 +43,7 @@ def reweighted_prior(sample: TestSample, learned: FeatureArrays, seed: int = 1) 
     simulated, data = _tables(learned, sample.arrays)
     layout = Layout(_variables("detector", data.shape[1]), _variables("truth", len(events.continuous)))
     simulation = simulated_events(truth[:, events.continuous], simulated, learned.weight)
-    found = omnifold(simulation, measured_events(data, events.weight), layout, OmniFoldConfig(iterations=2), seed)
+    found = omnifold(simulation, measured_events(data), layout, OmniFoldConfig(iterations=2), seed)
     weights = learned.weight * found.weights(truth[:, events.continuous])
     rng = Stream(seed, "reweighted prior").at()
     return truth[rng.choice(len(truth), size=len(truth), p=weights / weights.sum())]

@@ -110,7 +110,7 @@ def quality(model: PosteriorModel, sample: TestSample, draws: int, floor: float)
     drawn = draw_for(model, sample, draws)
     seconds = time.process_time() - begin
     events, chosen = sample.events, sample.events.continuous
-    distance = marginal_distances(events.truth, drawn.one, events.weight, events.weight).summed()["wasserstein"]
+    distance = marginal_distances(events.truth, drawn.one).summed()["wasserstein"]
     return {
         "wasserstein": distance / floor,
         "crps": float(crps(events.truth[: events.scored][:, chosen], drawn.many[:, :, chosen]).mean()),
@@ -144,9 +144,9 @@ def speed(model: PosteriorModel, sample: TestSample, quick: bool) -> dict[str, A
 def measure(plan: Plan, models: Mapping[str, PosteriorModel], sample: TestSample, quick: bool) -> dict[str, Any]:
     """Return the rows: those that are there, and those that are made."""
     began, rows = time.monotonic(), load_rows(plan.name, PATHS)
-    weight, truth = sample.events.weight, sample.events.truth
+    truth = sample.events.truth
     # Truth against truth of the same size: the floor does not depend on the draws.
-    floor = floored_marginals(truth, truth, weights=weight, seed=1).summed().wasserstein.floor
+    floor = floored_marginals(truth, truth, seed=1).summed().wasserstein.floor
     for preset, model in models.items():
         for sampler, number in settings(plan, preset):
             key = f"{preset}, {sampler}, {number}"
