@@ -79,13 +79,14 @@ class Bench:
         given = {**settings, **(AS_PUBLISHED[preset] if table == "paper" else {})}
         rate = {name: given.pop(name) for name in ("learning_rate",) if name in given}
         shared = max(1, epochs // 2) if preset.startswith("ldm") else epochs
+        by_adam = {"optimiser": "adamw"} if table == "paper" else {}  # as published; the others have their preset's
         return trained_run(
             self.samples / "runs",
             preset,
             self.samples,
             coordinates="cartesian" if table == "paper" else "decay_tree",
             options={**self.plan.options, **given},
-            training={**rate, "epochs": shared},
+            training={**rate, **by_adam, "epochs": shared},
             seed=seed,
         )
 

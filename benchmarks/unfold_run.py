@@ -68,7 +68,7 @@ SOURCES = [
 
 LARGE: dict[str, dict[str, Any]] = {
     "options": {"marginals": "gaussianise"},
-    "training": {"learning_rate": 4e-3, "epochs": 4},
+    "training": {"learning_rate": 8e-3, "epochs": 4},
 }
 """Of the default model what a full form trains: the best trial of the comparison, whose run it is."""
 
