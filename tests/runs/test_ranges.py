@@ -33,6 +33,12 @@ def test_names_and_columns_go_together():
     assert len(summary_names(LAYOUT)) == summary_of_events(arrays(10)).shape[1] == 6
 
 
+def test_no_events_have_the_same_columns():
+    none = summary_of_events(arrays(10).take(np.zeros(10, dtype=bool)))
+    assert none.shape == (0, 6)
+    assert outside(none, seen(arrays(10))).shape == (0,)
+
+
 def test_like_events_are_hardly_flagged():
     box = seen(arrays(20_000))
     fresh = arrays(20_000, seed=2)

@@ -51,7 +51,7 @@ def summary_of_events(arrays: FeatureArrays, centre: NDArray[np.float64] | None 
     for one in arrays.objects.values():
         there = one.mask[:, :, None]
         ends = [np.where(there, one.values, np.inf).min(axis=1), np.where(there, one.values, -np.inf).max(axis=1)]
-        columns.append(np.stack(ends, axis=2).reshape(len(one.mask), -1))
+        columns.append(np.stack(ends, axis=2).reshape(len(one.mask), 2 * one.values.shape[2]))
     table = np.concatenate(columns, axis=1, dtype=np.float64)
     nothing = np.full(table.shape[1], np.nan) if centre is None else centre
     return np.where(np.isfinite(table), table, nothing)

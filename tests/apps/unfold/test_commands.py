@@ -5,6 +5,7 @@ import json
 import awkward as ak
 import numpy as np
 import pytest
+import uproot
 from castalia_console import column_hashes, here, listing, read
 from z_toys import CONFIG, MASS, config, events, write
 
@@ -188,6 +189,25 @@ def test_only_selected_events_are_unfolded(folder, tmp_path):
     assert (np.asarray(read(tmp_path / "u.parquet")["event"]) % 4 > 0).all()
     words = ("unfold", "sample", tmp_path / "run", folder / "fresh.parquet", "-o", tmp_path / "other.parquet")
     assert "'good'" in here(*words).refused(3)
+
+
+def test_batches_without_selected_events_are_empty(folder, tmp_path):
+    """A batch is 1024 rows."""
+    table = events(2_100, seed=6)
+    write(tmp_path / "z.parquet", table.with_columns({"good": np.arange(2_100) < 500}))
+    here("unfold", "train", config(tmp_path, data='selection = "good"', epochs=1), "-o", tmp_path / "run").good()
+    write(tmp_path / "some.parquet", table.with_columns({"good": np.arange(2_100) >= 2_050}))
+    write(tmp_path / "none.parquet", table.with_columns({"good": np.zeros(2_100, dtype=bool)}))
+    found = {}
+    for name in ("some", "none"):
+        words = (tmp_path / "run", tmp_path / f"{name}.parquet", "-o", tmp_path / f"{name}.root", "--json")
+        summary = here("unfold", "sample", *words).good().json
+        assert (summary["events"], summary["unselected"], summary["read"]) == (
+            (50, 2_050, 2_100) if name == "some" else (0, 2_100, 2_100)
+        )
+        with uproot.open(tmp_path / f"{name}.root") as file:
+            found[name] = file["events"].typenames(), file["events"].num_entries
+    assert found["none"] == (found["some"][0], 0)
 
 
 def test_a_dry_run_writes_nothing(folder, tmp_path):

@@ -85,7 +85,9 @@ class SampleTask(Task):
             )
         sampler = _sampler(str(self.request.run), self.request.run.stat().st_mtime_ns, unit.member)
         rng = Stream(self.request.seed, "response draws", unit.noise_key).at(batch)
-        target = draw(sampler, events_from_array(arrays.condition), rng)
+        target = np.empty_like(arrays.reference)  # no event may have enough objects
+        if len(target):
+            target = draw(sampler, events_from_array(arrays.condition), rng)
         extra: dict[str, NDArray[Any]] = {}
         counts: dict[str, int] = {}
         if model.efficiency is not None and model.config.efficiency is not None:

@@ -96,6 +96,8 @@ class SampleTask(Task):
         counts = {**batch.counts, "unselected": int((~selected).sum())}
         arrays = model.features.arrays(table)
         flagged = model.outside(arrays)
+        if not len(table):
+            return Produced(table, {**counts, "flagged": 0})
         if self.request.strict and flagged.any():
             raise DataError(
                 f"{unit.source}: row {int(rows[np.argmax(flagged)])} was measured outside what the training saw "
