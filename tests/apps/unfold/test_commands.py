@@ -189,6 +189,12 @@ def test_only_selected_events_are_unfolded(folder, tmp_path):
     assert (np.asarray(read(tmp_path / "u.parquet")["event"]) % 4 > 0).all()
     words = ("unfold", "sample", tmp_path / "run", folder / "fresh.parquet", "-o", tmp_path / "other.parquet")
     assert "'good'" in here(*words).refused(3)
+    # What was not selected is not looked at; the others are.
+    bad = np.where(np.isin(np.arange(400), [4, 5]), np.nan, table["met"])
+    write(tmp_path / "nan.parquet", table.with_columns({"met": bad, "good": np.arange(400) % 4 > 0}))
+    words = ("unfold", "sample", tmp_path / "run", tmp_path / "nan.parquet", "-o", tmp_path / "nan.out.parquet")
+    assert "'met' has 1 values that are NaN or infinite (first in row 5)" in here(*words).refused(3)
+    assert here(*words, "--skip-bad", 1, "--json").good().json["events"] == 299
 
 
 def test_batches_without_selected_events_are_empty(folder, tmp_path):
