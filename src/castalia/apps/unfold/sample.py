@@ -22,6 +22,7 @@ from castalia.production.inputs import InputBatch, InputPlan, plan_inputs, usabl
 from castalia.production.units import Produced, Task, Unit
 from castalia.rng import Stream
 from castalia.runs.inputs import check_rename
+from castalia.runs.ranges import described, summary_of_events
 
 __all__ = ["OUT_OF_RANGE", "SampleRequest", "SampleTask", "sample", "truth_columns"]
 
@@ -99,10 +100,11 @@ class SampleTask(Task):
         if not len(table):
             return Produced(table, {**counts, "flagged": 0})
         if self.request.strict and flagged.any():
+            first = summary_of_events(arrays.take(flagged), model.ranges.low)[0]
             raise DataError(
-                f"{unit.source}: row {int(rows[np.argmax(flagged)])} was measured outside what the training saw "
-                f"({int(flagged.sum())} such events in this batch); leave such rows out, train on a wider sample, or "
-                "unfold without --strict to have them flagged."
+                f"{unit.source}: {described(first, model.ranges, model.features.layout)} in row "
+                f"{int(rows[flagged][0])} is outside the training range; leave such rows out, train on a wider sample, "
+                "or unfold without --strict to have them flagged."
             )
         numbers = model.numbers(model.draw(arrays, self.request.draws, rng))
         columns: dict[str, Any] = {name: table[name] for name in model.features.passed_columns if name in table}
