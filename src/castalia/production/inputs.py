@@ -20,7 +20,10 @@ from castalia.data.usable import UsableFiles, usable_files
 from castalia.errors import DataError
 from castalia.production.units import Unit, plan_units
 
-__all__ = ["InputBatch", "InputPlan", "hold_limit", "plan_inputs", "usable_batches"]
+__all__ = ["EVENT_INDEX", "InputBatch", "InputPlan", "hold_limit", "plan_inputs", "usable_batches"]
+
+EVENT_INDEX = "event_index"
+"""Column of an output with the position of each event in the whole input, from 0: all files, one after the other."""
 
 UNIT_EVENTS = 131_072
 BATCH_EVENTS = 16_384

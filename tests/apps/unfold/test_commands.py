@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import awkward as ak
 import numpy as np
@@ -196,6 +197,40 @@ def test_only_selected_events_are_unfolded(folder, tmp_path):
     words = ("unfold", "sample", tmp_path / "run", tmp_path / "nan.parquet", "-o", tmp_path / "nan.out.parquet")
     assert "'met' has 1 values that are NaN or infinite (first in row 5)" in here(*words).refused(3)
     assert here(*words, "--skip-bad", 1, "--json").good().json["events"] == 299
+
+
+def test_every_row_tells_its_place_in_the_input(folder, tmp_path):
+    """Whether or not there are identifiers, and whatever was left out: files count one after the other."""
+    table = events(60, seed=3).without(["run", "luminosityBlock", "event"])
+    first = np.where(np.arange(60) == 7, np.nan, table["met"])
+    write(tmp_path / "b.parquet", table.with_columns({"met": first}))
+    write(tmp_path / "a.parquet", table.take(np.arange(1, 60)))
+    words = (folder / "run", tmp_path / "b.parquet", tmp_path / "a.parquet", "-o", tmp_path / "u.parquet")
+    here("unfold", "sample", *words, "--skip-bad", 1).good()
+    expected = [row for row in range(119) if row != 7]
+    assert np.asarray(read(tmp_path / "u.parquet")["event_index"]).tolist() == expected
+    sidecar = json.loads((tmp_path / "u.parquet.json").read_text())
+    assert [Path(name).name for name in sidecar["provenance"]["inputs"]] == ["b.parquet", "a.parquet"]
+
+
+def test_data_need_no_weight(tmp_path):
+    table = events(400)
+    weight = np.linspace(0.5, 1.5, 400)
+    write(tmp_path / "z.parquet", table.with_columns({"w": weight}))
+    here("unfold", "train", config(tmp_path, data='weight = "w"', epochs=1), "-o", tmp_path / "run").good()
+    write(tmp_path / "data.parquet", table)
+    found = {}
+    for name in ("z", "data"):
+        words = ("unfold", "sample", tmp_path / "run", tmp_path / f"{name}.parquet", "-o", tmp_path / f"{name}.root")
+        here(*words).good()
+        found[name] = read_unfolded(tmp_path / f"{name}.root").weights
+    np.testing.assert_array_equal(found["z"], weight)
+    np.testing.assert_array_equal(found["data"], np.ones(400))
+    # What the user names must be there, and so must the weight of all files where one has it.
+    assert "'other' (for column 'w')" in here(*words, "--rename", "w=other", "--overwrite").refused(3)
+    assert "branch 'w' is not there" in here(*words, tmp_path / "z.parquet", "--overwrite").refused(3)
+    summary = here(*words, tmp_path / "z.parquet", "--overwrite", "--skip-bad-files", "--json").good().json
+    assert (summary["events"], summary["skipped_files"]) == (400, 1)
 
 
 def test_batches_without_selected_events_are_empty(folder, tmp_path):
