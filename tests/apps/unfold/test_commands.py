@@ -151,6 +151,12 @@ def test_the_test_split_is_what_was_not_learned(folder, tmp_path):
     assert "only 5" in here(*words).refused(3) or "only 6" in here(*words).refused(3)
 
 
+def test_fewer_events_than_are_needed_are_not_asked_for(folder, tmp_path):
+    words = ("unfold", "evaluate", folder / "run", folder / "fresh.parquet", "-o", tmp_path / "report", "--dry-run")
+    assert "--events 1999: at least 2000 events are needed" in here(*words, "--events", 1999).refused(2)
+    assert here(*words, "--events", 2000, "--json").good().json["test_events"] == 2_000
+
+
 @pytest.mark.parametrize("preset", ["vld", "cinn"])
 def test_other_models_by_their_names(folder, tmp_path, preset):
     options = {
