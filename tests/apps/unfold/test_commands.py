@@ -317,6 +317,14 @@ def test_runs_of_other_commands_and_other_models(folder, run, tmp_path):
     assert "unfold_flow_matching" in here("unfold", "train", tmp_path / "z.toml", "-o", tmp_path / "run").refused(2)
 
 
+def test_a_list_that_is_always_empty_is_named(tmp_path):
+    none = ak.unflatten(np.zeros(0), np.zeros(300, dtype=int))
+    write(tmp_path / "z.parquet", events(300).with_columns({"jet_pt": none, "jet_phi": none}))
+    sentence = here("unfold", "train", config(tmp_path, epochs=1), "-o", tmp_path / "run").refused(3)
+    assert "The list 'jet' of the condition has no object in any training event; leave it out" in sentence
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_a_configuration_cannot_say(tmp_path):
     write(tmp_path / "z.parquet", events(300))
     for old, new, what in (
