@@ -12,7 +12,8 @@ from castalia.rng import Stream
 
 
 @pytest.mark.parametrize(
-    ("mass", "width", "digits"), [(3.097, 1e-4, 5), (3.1, 0.3, 2), (91.2, 2.5, 1), (125.0, 0.004, 4), (500.0, 100.0, -1)]
+    ("mass", "width", "digits"),
+    [(3.097, 1e-4, 5), (3.1, 0.3, 2), (91.2, 2.5, 1), (125.0, 0.004, 4), (500.0, 100.0, -1)],
 )
 def test_bins_of_a_migration_are_apart_at_any_mass(mass, width, digits):
     rng = Stream(1, "migration").at()
