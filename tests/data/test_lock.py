@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -160,6 +161,20 @@ def test_contention(tmp_path, remove):
 def test_contention_is_noticed_where_nothing_locks(tmp_path, monkeypatch):
     monkeypatch.setattr(FileLock, "_lock", lambda lock, descriptor, kind: time.sleep(0.001))
     assert contend(tmp_path / "lock", 300, False)[0] > 0
+
+
+@pytest.mark.parametrize("where", ["no folder", "folder by a link", "file by a link", "removed"])
+def test_a_place_that_cannot_be_made_is_given_up(tmp_path, monkeypatch, where):
+    (tmp_path / "folder").symlink_to(tmp_path / "gone" / "there")
+    (tmp_path / "lock").symlink_to(tmp_path / "gone" / "lock")
+    path = {"no folder": Path("/proc/none/lock"), "folder by a link": tmp_path / "folder" / "lock",
+            "file by a link": tmp_path / "lock", "removed": Path("parts/lock")}[where]  # fmt: skip
+    if where == "removed":
+        (tmp_path / "removed").mkdir()
+        monkeypatch.chdir(tmp_path / "removed")
+        (tmp_path / "removed").rmdir()
+    with pytest.raises(MachineError, match=r"cannot be written \((No such file|File exists).*choose another place"):
+        FileLock(path, "it").acquire()
 
 
 def test_a_place_that_cannot_be_written(tmp_path):

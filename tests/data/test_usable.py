@@ -35,6 +35,14 @@ def test_what_is_known_of_good_files(tmp_path, look, save, diphoton):
         assert not found.skipped
 
 
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_a_file_is_given_once(tmp_path, look, save, diphoton, skip_bad):
+    for name in ("a.root", "b.root"):
+        save(tmp_path / name, diphoton)
+    with pytest.raises(DataError, match=r"a\.root: is given twice; give it once"):
+        look(tmp_path / "a.root", tmp_path / "b.root", tmp_path / "a.root", skip_bad=skip_bad)
+
+
 @pytest.mark.parametrize("fault", ["absent", "empty", "cut short", "without a column"])
 def test_a_bad_file_is_refused_or_left_out_with_its_reason(tmp_path, look, save, diphoton, fault, caplog):
     good, bad = tmp_path / "good.root", tmp_path / "bad.root"

@@ -14,6 +14,7 @@ from shown_documentation import CONFIGS, ROOT, SHOWN, is_of
 from castalia.apps.unfold.config import UnfoldConfig, parse_config
 from castalia.apps.unfold.measurement.config import parse_measurement
 from castalia.apps.unfold.measurement.quantities import quantity_names
+from castalia.apps.unfold.sample_file import read_unfolded
 from castalia.cli import demo_unfold
 from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.table import Table
@@ -115,9 +116,10 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_documentation_of_unfold_was_found() -> None:
     assert {line.split()[1] for line in COMMANDS} == {"train", "sample", "evaluate", "compare", "measure", "unfold"}
-    assert {"unfold.toml", "demo unfold"} == set(UNFOLDINGS)
+    assert {"unfold.toml", "unfold_z.toml", "demo unfold"} == set(UNFOLDINGS)
     # The demo's file is the example's, but for comments and sizes.
-    shown, example = (re.sub(r"#.*|epochs = \d+|batch_size = \d+", "", UNFOLDINGS[name]) for name in sorted(UNFOLDINGS))
+    pair = ("demo unfold", "unfold.toml")
+    shown, example = (re.sub(r"#.*|epochs = \d+|batch_size = \d+", "", UNFOLDINGS[name]) for name in pair)
     assert shown.split() == example.split()
 
 
@@ -141,6 +143,20 @@ def test_a_shown_command_of_unfold_runs(line: str, desk: Path, tmp_path: Path, m
     # Random events have nothing to be learned; the gate says so.
     assert result.code == 0 or (result.code == 5 and {"evaluate", "measure", "demo"} & set(words)), result.err
     assert result.out
+
+
+def test_another_topology_is_another_file(tmp_path: Path) -> None:
+    text = small(UNFOLDINGS["unfold_z.toml"])
+    (tmp_path / "unfold_z.toml").write_text(text)
+    config = parse_config(text, tmp_path / "unfold_z.toml", tmp_path)
+    events(config, tmp_path / "zjets.parquet", 600, 1)
+    events(config, tmp_path / "data.parquet", 60, 2)
+    here("unfold", "train", tmp_path / "unfold_z.toml", "-o", tmp_path / "run").good()
+    words = (tmp_path / "run", tmp_path / "data.parquet", "-o", tmp_path / "unfolded.parquet", "--draws", 3)
+    here("unfold", "sample", *words).good()
+    unfolded = read_unfolded(tmp_path / "unfolded.parquet")
+    assert {"z_mass", "plus_px", "minus_px"} < {column.name for column in unfolded.columns}
+    assert unfolded.values.shape[:2] == (60, 3)
 
 
 def test_the_shown_measurement_is_valid() -> None:

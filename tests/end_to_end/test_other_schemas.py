@@ -62,10 +62,10 @@ epochs = 2
 EVENTS = 3000
 
 
-def jets(path):
-    """Write events of no to five jets, one after the other without order."""
+def jets(path, most=5):
+    """Write events of no to ``most`` jets, one after the other without order."""
     rng = Stream(5, "jets").at()
-    counts = rng.integers(0, 6, EVENTS)
+    counts = rng.integers(0, most + 1, EVENTS)
     total = int(counts.sum())
     rho = rng.uniform(0, 60, EVENTS)
     true = 20 + rng.gamma(2.0, 40.0, total)
@@ -117,6 +117,9 @@ def test_each_jet_by_itself(tmp_path, ending, preset, options):
     np.testing.assert_array_equal(number, np.round(number))
     ratio = np.asarray(ak.flatten(sampled["jet_pt"])) / np.asarray(ak.flatten(given["jet_pt_true"]))
     assert abs(np.median(ratio) - 1.06) < 0.1
+    jets(tmp_path / f"none.{ending}", most=0)
+    here("simulate", "sample", run, tmp_path / f"none.{ending}", "-o", out, "--overwrite").good()
+    assert ak.num(read(out)["jet_pt"]).tolist() == [0] * EVENTS
     verdict = here("simulate", "evaluate", run, data, "-o", tmp_path / "report")
     assert verdict.code in (0, 5), verdict.err
     metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())

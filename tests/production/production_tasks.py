@@ -60,7 +60,7 @@ class CountingTask(Task):
                 }
             )
             time.sleep(self.pause)
-            yield Produced(table.slice(0, 0) if unit.index in self.empty_in else table, {"read": len(rows), "odd": 1})
+            yield Produced(Table({}) if unit.index in self.empty_in else table, {"read": len(rows), "odd": 1})
 
     def _suffer(self, unit: Unit) -> None:
         if unit.index in self.fail_in:

@@ -33,6 +33,12 @@ def test_names_and_columns_go_together():
     assert len(summary_names(LAYOUT)) == summary_of_events(arrays(10)).shape[1] == 6
 
 
+def test_no_events_have_the_same_columns():
+    none = summary_of_events(arrays(10).take(np.zeros(10, dtype=bool)))
+    assert none.shape == (0, 6)
+    assert outside(none, seen(arrays(10))).shape == (0,)
+
+
 def test_like_events_are_hardly_flagged():
     box = seen(arrays(20_000))
     fresh = arrays(20_000, seed=2)
@@ -64,3 +70,16 @@ def test_what_is_outside_is_said_with_its_unit():
     box = ConditionRanges(np.array([20.0, 0.0]), np.array([200.0, 80.0]))
     assert described(np.array([350.0, 40.0]), box, layout) == "et = 350 GeV (trained on 20 to 200 GeV)"
     assert described(np.array([30.0, 81.5]), box, layout) == "mu = 81.5 (trained on 0 to 80)"
+
+
+def test_what_of_an_object_is_outside_is_said_by_its_list():
+    layout = Layout(LAYOUT.condition, (), {"jet": (Variable("pt", "GeV"), Variable("eta"))})
+    low = np.array([-1.0, 0.0, 20.0, 20.0, -2.0, -2.0])
+    box = ConditionRanges(low, np.array([1.0, 4.0, 200.0, 500.0, 2.0, 2.0]))
+    inside = np.array([0.0, 2.0, 30.0, 90.0, -1.0, 1.0])
+    for column, value, words in (
+        (1, 5.0, "number of jet = 5 (trained on 0 to 4)"),
+        (3, 900.0, "largest jet pt = 900 GeV (trained on 20 to 500 GeV)"),
+        (4, -2.5, "least jet eta = -2.5 (trained on -2 to 2)"),
+    ):
+        assert described(np.where(np.arange(6) == column, value, inside), box, layout) == words

@@ -34,7 +34,7 @@ app.command()(measure)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILES...", help="ROOT or Parquet files.")]
 Draws = Annotated[int, typer.Option("--draws", min=39, metavar="K", help="Draws of each event that is scored.")]
-Events = Annotated[int, typer.Option("--events", min=600, help="Most events to judge on.")]
+Events = Annotated[int, typer.Option("--events", help="Most events to judge on.")]
 
 
 @app.command()

@@ -13,7 +13,20 @@ from castalia.data.hashing import file_sha256
 from castalia.data.splits import mixed_keys
 from castalia.errors import DataError
 
-__all__ = ["content_keys", "distinct_contents", "distinct_files", "overlap"]
+__all__ = ["content_keys", "distinct_contents", "distinct_files", "given_once", "overlap"]
+
+
+def given_once(paths: Iterable[Path]) -> None:
+    """Refuse a file that is named twice.
+
+    Raises:
+        DataError: If one is.
+    """
+    seen: set[Path] = set()
+    for path in paths:
+        if path in seen:
+            raise DataError(f"{path}: is given twice; give it once.")
+        seen.add(path)
 
 
 def distinct_contents(hashes: Mapping[Path, str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from castalia.data.checks import BadRowPolicy, BadRows, check_table, check_targets
-from castalia.data.copies import content_keys, distinct_contents, distinct_files, overlap
+from castalia.data.copies import content_keys, distinct_contents, distinct_files, given_once, overlap
 from castalia.data.feature_config import DataConfig
 from castalia.data.features import FeatureArrays, Features
 from castalia.data.readers import open_reader
@@ -131,11 +131,8 @@ def load_arrays(
     """
     policy = BadRowPolicy(skip_bad)
     loader = _Loader(features, _mask_function(select), policy)
-    hashes: dict[str, str] = {}
-    for path in paths:
-        if str(path) in hashes:
-            raise DataError(f"{path}: is given twice; give it once.")
-        hashes[str(path)] = input_sha256(path)
+    given_once(paths)
+    hashes = {str(path): input_sha256(path) for path in paths}
     distinct_contents({Path(name): sha256 for name, sha256 in hashes.items()})
     first_rows: list[int] = []
     for path in paths:

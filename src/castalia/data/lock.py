@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import json
 import os
 import socket
@@ -16,6 +17,7 @@ from castalia.errors import MachineError
 __all__ = ["FileLock"]
 
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
+_ATTEMPTS = 100  # at a folder that others remove while it is made: more than that, and it cannot be made
 
 
 @final
@@ -47,13 +49,7 @@ class FileLock:
             MachineError: If another holds it (the sentence names process and host), or the file cannot be written.
         """
         while self._descriptor is None:
-            try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-            except FileNotFoundError:  # the last holder removed the folder just now
-                continue
-            except OSError as error:
-                raise write_error(self._path.parent, error) from error
+            descriptor = self._open()
             try:
                 self._lock(descriptor, fcntl.LOCK_EX)
                 if self._is_current(descriptor):  # and not a file that its last holder has removed meanwhile
@@ -98,6 +94,19 @@ class FileLock:
     def __exit__(self, *exception: object) -> None:
         """Let go of the lock."""
         self.release()
+
+    def _open(self) -> int:
+        """Open the file, made with its folder where missing."""
+        attempts = itertools.count(1)
+        while True:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                return os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            except FileNotFoundError as error:  # the last holder may have removed the folder just now
+                if next(attempts) == _ATTEMPTS:
+                    raise write_error(self._path, error) from error
+            except OSError as error:
+                raise write_error(self._path.parent, error) from error
 
     def _lock(self, descriptor: int, kind: int) -> None:
         try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, final
 
+from castalia.data.copies import given_once
 from castalia.data.features import Features
 from castalia.data.readers import StoredColumn, open_reader
 from castalia.data.sidecar import input_sha256
@@ -88,8 +89,9 @@ def usable_files(
         found: Finds further columns that are wanted, file by file.
 
     Raises:
-        DataError: If a file cannot be used, or, with ``skip_bad``, none can.
+        DataError: If a file cannot be used or is given twice, or, with ``skip_bad``, none can.
     """
+    given_once(paths)
     files: dict[Path, UsableFile] = {}
     skipped: dict[str, str] = {}
     for path in paths:

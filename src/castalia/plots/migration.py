@@ -58,7 +58,7 @@ def migration_figure(
         bar.set_label("Share of the true bin [%]", labelpad=2.0)
         _write(matrix, share)
         _ticks(matrix, edges)
-        matrix.set_yticks(np.arange(bins + 1) - 0.5, [f"{edge:g}" for edge in edges])
+        matrix.set_yticks(np.arange(bins + 1) - 0.5, [f"{edge:.10g}" for edge in edges])
         matrix.set_xlabel(axis_label(f"True {label}", unit))
         matrix.set_ylabel(axis_label(f"{found} {label}", unit))
         beside = place(figure, left + size + 1.6, bottom, size + 0.6, size)
@@ -78,7 +78,7 @@ def migration_figure(
 
 def _ticks(axes: Axes, edges: NDArray[np.float64]) -> None:
     # Bins are drawn equally wide, whatever their edges: narrow ones are where the migrations are.
-    axes.set_xticks(np.arange(len(edges)) - 0.5, [f"{edge:g}" for edge in edges], rotation=45, ha="right",
+    axes.set_xticks(np.arange(len(edges)) - 0.5, [f"{edge:.10g}" for edge in edges], rotation=45, ha="right",
                     rotation_mode="anchor")  # fmt: skip
     axes.minorticks_off()
     axes.tick_params(top=False, right=False)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from castalia import __version__
-from castalia.errors import ConfigError
+from castalia.data.features import Features
+from castalia.data.readers import open_reader
+from castalia.errors import ConfigError, DataError
 from castalia.production.inputs import InputPlan, hold_limit
 from castalia.production.pool import produce
 from castalia.production.units import Produced, Task
 
-__all__ = ["FileRequest", "estimate_file", "refuse_own_input", "request_record", "write_file"]
+__all__ = ["FileRequest", "estimate_file", "features_of_data", "refuse_own_input", "request_record", "write_file"]
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,34 @@ def refuse_own_input(request: FileRequest, what: str) -> None:
     """
     if request.output.resolve() in {path.resolve() for path in request.files}:
         raise ConfigError(f"{request.output}: is one of the inputs; write {what} to another file.")
+
+
+def features_of_data(features: Features, request: FileRequest) -> Features:
+    """Return how the files of a request become arrays: as in training, but data that have no weight weigh one each.
+
+    Args:
+        features: As in training.
+        request: What was asked for; a weight that it renames is wanted.
+
+    Raises:
+        DataError: If a file cannot be opened and is not to be left out.
+    """
+    weight = features.data.weight
+    if weight is None or weight in request.rename or _any_has(weight, features, request):
+        return features
+    return replace(features, data=features.data.model_copy(update={"weight": None}))
+
+
+def _any_has(column: str, features: Features, request: FileRequest) -> bool:
+    for path in request.files:
+        try:
+            with open_reader(path, request.tree or features.data.tree, request.rename, features.data.layout) as reader:
+                if column in reader.columns():
+                    return True
+        except DataError:
+            if not request.skip_bad_files:
+                raise
+    return False
 
 
 def request_record(request: FileRequest, plan: InputPlan, tree: str | None) -> dict[str, Any]:

@@ -20,7 +20,10 @@ from castalia.data.usable import UsableFiles, usable_files
 from castalia.errors import DataError
 from castalia.production.units import Unit, plan_units
 
-__all__ = ["InputBatch", "InputPlan", "hold_limit", "plan_inputs", "usable_batches"]
+__all__ = ["EVENT_INDEX", "InputBatch", "InputPlan", "hold_limit", "plan_inputs", "usable_batches"]
+
+EVENT_INDEX = "event_index"
+"""Column of an output with the position of each event in the whole input, from 0: all files, one after the other."""
 
 UNIT_EVENTS = 131_072
 BATCH_EVENTS = 16_384
@@ -64,7 +67,7 @@ class InputBatch:
 
     Attributes:
         number: Place of the batch in its unit, from 0.
-        table: Its usable rows.
+        table: Its usable rows; those that were not selected are among them, whatever they hold.
         rows: Their positions in the file, shape ``(rows,)``.
         counts: Rows ``read`` and ``skipped``; none in further draws and members of the same rows.
     """
@@ -139,7 +142,7 @@ def usable_batches(
     Raises:
         DataError: If the file cannot be read, or more rows are bad than may be left out.
     """
-    schema, policy = features.input_schema, BadRowPolicy(skip_bad)
+    policy = BadRowPolicy(skip_bad)
     with open_reader(Path(unit.source), tree, rename, features.data.layout) as reader:
         row = unit.start
         wanted = (*features.columns_to_sample, *further)
@@ -147,11 +150,22 @@ def usable_batches(
         for number, table in enumerate(reader.iterate(columns, batch_events, unit.start, unit.stop)):
             rows = np.arange(row, row + len(table))
             row += len(table)
-            good = policy.keep(check_table(table, schema, unit.source, int(rows[0])))
+            good = _usable(features, table, rows, unit.source, policy)
             # An event is read once for each draw and member, but it is one event.
             first = unit.draw == unit.member == 0
             counts = {"read": len(table), "skipped": int((~good).sum())} if first else {}
             yield InputBatch(number, table.take(good), rows[good], counts)
+
+
+def _usable(
+    features: Features, table: Table, rows: NDArray[np.int64], where: str, policy: BadRowPolicy
+) -> NDArray[np.bool_]:
+    """Tell which rows can be used; what was not selected is not looked at, as in training."""
+    flagged = features.data.selection in table
+    selected = features.selected(table) if flagged else np.ones(len(table), dtype=np.bool_)
+    good = ~selected
+    good[selected] = policy.keep(check_table(table.take(selected), features.input_schema, where, rows=rows[selected]))
+    return good
 
 
 def hold_limit(counts: Mapping[str, int], skip_bad: int, output: Path) -> None:

@@ -54,7 +54,7 @@ class Produced:
     """Rows with what was counted while they were made.
 
     Attributes:
-        table: The rows.
+        table: The rows; a table without rows need not have the columns of the output.
         counts: Numbers to add up over the whole output, such as ``{"read": 512, "flagged": 3}``.
     """
 

@@ -40,7 +40,8 @@ def run_unit(task: Task, unit: Unit, parts: Parts, check: Callable[[], None]) ->
             check()
             produced = piece if isinstance(piece, Produced) else Produced(piece)
             counts.update(produced.counts)
-            writer.write(produced.table)
+            if len(produced.table):
+                writer.write(produced.table)
     parts.record(unit, writer.summary, task.schema, dict(counts))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.loading import LoadedArrays, content_keys
 from castalia.errors import DataError
 from castalia.estimators.arrays import batch_from_arrays
@@ -93,8 +94,9 @@ def learned_events(estimator: Estimator, training: LoadedArrays, validation: Loa
         validation: The validation split.
 
     Raises:
-        DataError: If a variable is constant, or a value cannot be used.
+        DataError: If a variable is constant, a list has no object, or a value cannot be used.
     """
+    _refuse_empty_lists(training.arrays.reconstructed)
     every = learned_batch(training)
     estimator.prepare(every.chunks(CHUNK))
     kept, dropped = _inside_support(estimator, every)
@@ -113,6 +115,15 @@ def learned_events(estimator: Estimator, training: LoadedArrays, validation: Loa
             **{what: sum(loaded.counts[what] for loaded in both) for what in ("skipped", "incomplete")},
         },
     )
+
+
+def _refuse_empty_lists(arrays: FeatureArrays) -> None:
+    for name, one in arrays.objects.items():
+        if not one.mask[arrays.weight != 0.0].any():
+            raise DataError(
+                f"The list '{name}' of the condition has no object in any training event; leave it out, or train on "
+                "events that have some."
+            )
 
 
 def _lost(loaded: LoadedArrays) -> int:

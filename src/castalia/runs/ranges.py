@@ -6,34 +6,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from castalia.data.feature_arrays import FeatureArrays
-from castalia.data.layout import Layout
+from castalia.data.layout import Layout, Variable
 from castalia.metrics.support import ConditionRanges
 
 __all__ = ["described", "seen_ranges", "summary_names", "summary_of_events"]
 
 
 def described(condition: NDArray[np.float64], seen: ConditionRanges, layout: Layout) -> str:
-    """Say which condition of an event lies outside the training range, and how far.
+    """Say what of an event lies outside the training range, and how far.
 
     Args:
-        condition: Conditions of an event outside it, shape ``(conditions,)``.
-        seen: The training range.
+        condition: Conditions of an event outside it, and where the layout has lists the whole row of
+            ``summary_of_events``; shape ``(columns,)``.
+        seen: The training range of the same columns.
         layout: What the conditions are.
     """
     column = int(np.argmax((condition < seen.low) | (condition > seen.high)))
-    variable, low, high = layout.condition[column], seen.low[column], seen.high[column]
+    variable, low, high = _summary_variables(layout)[column], seen.low[column], seen.high[column]
     unit = f" {variable.unit}" if variable.unit else ""
     return f"{variable.name} = {condition[column]:.6g}{unit} (trained on {low:.6g} to {high:.6g}{unit})"
 
 
 def summary_names(layout: Layout) -> tuple[str, ...]:
     """Return the names of the columns that ``summary_of_events`` makes."""
+    return tuple(variable.name for variable in _summary_variables(layout))
+
+
+def _summary_variables(layout: Layout) -> tuple[Variable, ...]:
     lists = layout.condition_objects.items()
-    return (
-        *(variable.name for variable in layout.condition),
-        *(f"number of {name}" for name, _ in lists),
-        *(f"{which} {name} {v.name}" for name, variables in lists for v in variables for which in ("least", "largest")),
+    ends = (
+        Variable(f"{which} {name} {v.name}", v.unit)
+        for name, variables in lists
+        for v in variables
+        for which in ("least", "largest")
     )
+    return (*layout.condition, *(Variable(f"number of {name}") for name, _ in lists), *ends)
 
 
 def summary_of_events(arrays: FeatureArrays, centre: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
@@ -51,7 +58,7 @@ def summary_of_events(arrays: FeatureArrays, centre: NDArray[np.float64] | None 
     for one in arrays.objects.values():
         there = one.mask[:, :, None]
         ends = [np.where(there, one.values, np.inf).min(axis=1), np.where(there, one.values, -np.inf).max(axis=1)]
-        columns.append(np.stack(ends, axis=2).reshape(len(one.mask), -1))
+        columns.append(np.stack(ends, axis=2).reshape(len(one.mask), 2 * one.values.shape[2]))
     table = np.concatenate(columns, axis=1, dtype=np.float64)
     nothing = np.full(table.shape[1], np.nan) if centre is None else centre
     return np.where(np.isfinite(table), table, nothing)

@@ -112,6 +112,9 @@ def test_bad_input_is_refused_by_name(desk, tmp_path):
     summary = sampled(desk, tmp_path / "nan.parquet", tmp_path / "s.parquet", *words).good().json
     assert (summary["events"], summary["skipped"]) == (29, 1)
     assert read(tmp_path / "s.parquet")["event"].tolist() == [row for row in range(30) if row != 11]
+    bad = write(tmp_path / "bad.parquet", table.with_columns({"luminosity": np.full(30, np.nan)}))
+    summary = sampled(desk, bad, tmp_path / "nothing.parquet", "--skip-bad", 30, "--json").good().json
+    assert (summary["events"], summary["skipped"]) == (0, 30)
     good = write(tmp_path / "good.parquet", table)
     words = (good, tmp_path / "missing.parquet", "-o", tmp_path / "u.parquet")
     assert "missing.parquet" in here("pixels", "sample", desk / "run", *words).refused(3)

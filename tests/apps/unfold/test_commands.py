@@ -1,10 +1,13 @@
 """castalia unfold from files to a report, on a second topology that no code knows of."""
 
 import json
+import re
+from pathlib import Path
 
 import awkward as ak
 import numpy as np
 import pytest
+import uproot
 from castalia_console import column_hashes, here, listing, read
 from z_toys import CONFIG, MASS, config, events, write
 
@@ -148,6 +151,12 @@ def test_the_test_split_is_what_was_not_learned(folder, tmp_path):
     assert "only 5" in here(*words).refused(3) or "only 6" in here(*words).refused(3)
 
 
+def test_fewer_events_than_are_needed_are_not_asked_for(folder, tmp_path):
+    words = ("unfold", "evaluate", folder / "run", folder / "fresh.parquet", "-o", tmp_path / "report", "--dry-run")
+    assert "--events 1999: at least 2000 events are needed" in here(*words, "--events", 1999).refused(2)
+    assert here(*words, "--events", 2000, "--json").good().json["test_events"] == 2_000
+
+
 @pytest.mark.parametrize("preset", ["vld", "cinn"])
 def test_other_models_by_their_names(folder, tmp_path, preset):
     options = {
@@ -188,6 +197,65 @@ def test_only_selected_events_are_unfolded(folder, tmp_path):
     assert (np.asarray(read(tmp_path / "u.parquet")["event"]) % 4 > 0).all()
     words = ("unfold", "sample", tmp_path / "run", folder / "fresh.parquet", "-o", tmp_path / "other.parquet")
     assert "'good'" in here(*words).refused(3)
+    # What was not selected is not looked at; the others are.
+    bad = np.where(np.isin(np.arange(400), [4, 5]), np.nan, table["met"])
+    write(tmp_path / "nan.parquet", table.with_columns({"met": bad, "good": np.arange(400) % 4 > 0}))
+    words = ("unfold", "sample", tmp_path / "run", tmp_path / "nan.parquet", "-o", tmp_path / "nan.out.parquet")
+    assert "'met' has 1 values that are NaN or infinite (first in row 5)" in here(*words).refused(3)
+    assert here(*words, "--skip-bad", 1, "--json").good().json["events"] == 299
+
+
+def test_every_row_tells_its_place_in_the_input(folder, tmp_path):
+    """Whether or not there are identifiers, and whatever was left out: files count one after the other."""
+    table = events(60, seed=3).without(["run", "luminosityBlock", "event"])
+    first = np.where(np.arange(60) == 7, np.nan, table["met"])
+    write(tmp_path / "b.parquet", table.with_columns({"met": first}))
+    write(tmp_path / "a.parquet", table.take(np.arange(1, 60)))
+    words = (folder / "run", tmp_path / "b.parquet", tmp_path / "a.parquet", "-o", tmp_path / "u.parquet")
+    here("unfold", "sample", *words, "--skip-bad", 1).good()
+    expected = [row for row in range(119) if row != 7]
+    assert np.asarray(read(tmp_path / "u.parquet")["event_index"]).tolist() == expected
+    sidecar = json.loads((tmp_path / "u.parquet.json").read_text())
+    assert [Path(name).name for name in sidecar["provenance"]["inputs"]] == ["b.parquet", "a.parquet"]
+
+
+def test_data_need_no_weight(tmp_path):
+    table = events(400)
+    weight = np.linspace(0.5, 1.5, 400)
+    write(tmp_path / "z.parquet", table.with_columns({"w": weight}))
+    here("unfold", "train", config(tmp_path, data='weight = "w"', epochs=1), "-o", tmp_path / "run").good()
+    write(tmp_path / "data.parquet", table)
+    found = {}
+    for name in ("z", "data"):
+        words = ("unfold", "sample", tmp_path / "run", tmp_path / f"{name}.parquet", "-o", tmp_path / f"{name}.root")
+        here(*words).good()
+        found[name] = read_unfolded(tmp_path / f"{name}.root").weights
+    np.testing.assert_array_equal(found["z"], weight)
+    np.testing.assert_array_equal(found["data"], np.ones(400))
+    # What the user names must be there, and so must the weight of all files where one has it.
+    assert "'other' (for column 'w')" in here(*words, "--rename", "w=other", "--overwrite").refused(3)
+    assert "branch 'w' is not there" in here(*words, tmp_path / "z.parquet", "--overwrite").refused(3)
+    summary = here(*words, tmp_path / "z.parquet", "--overwrite", "--skip-bad-files", "--json").good().json
+    assert (summary["events"], summary["skipped_files"]) == (400, 1)
+
+
+def test_batches_without_selected_events_are_empty(folder, tmp_path):
+    """A batch is 1024 rows."""
+    table = events(2_100, seed=6)
+    write(tmp_path / "z.parquet", table.with_columns({"good": np.arange(2_100) < 500}))
+    here("unfold", "train", config(tmp_path, data='selection = "good"', epochs=1), "-o", tmp_path / "run").good()
+    write(tmp_path / "some.parquet", table.with_columns({"good": np.arange(2_100) >= 2_050}))
+    write(tmp_path / "none.parquet", table.with_columns({"good": np.zeros(2_100, dtype=bool)}))
+    found = {}
+    for name in ("some", "none"):
+        words = (tmp_path / "run", tmp_path / f"{name}.parquet", "-o", tmp_path / f"{name}.root", "--json")
+        summary = here("unfold", "sample", *words).good().json
+        assert (summary["events"], summary["unselected"], summary["read"]) == (
+            (50, 2_050, 2_100) if name == "some" else (0, 2_100, 2_100)
+        )
+        with uproot.open(tmp_path / f"{name}.root") as file:
+            found[name] = file["events"].typenames(), file["events"].num_entries
+    assert found["none"] == (found["some"][0], 0)
 
 
 def test_a_dry_run_writes_nothing(folder, tmp_path):
@@ -237,7 +305,8 @@ def test_no_jets_and_ten_jets_and_what_is_outside(folder, tmp_path):
     flagged = np.asarray(read(tmp_path / "u.parquet")["out_of_range"])
     assert flagged[1::2].all()
     assert not flagged[::2].all()
-    assert "row 1 was measured outside" in here(*words, "--strict", "--overwrite").refused(3)
+    sentence = here(*words, "--strict", "--overwrite").refused(3)
+    assert re.search(r"jets.parquet: number of jet = 10 \(trained on 0 to \d\) in row 1 is outside", sentence)
 
 
 def test_runs_of_other_commands_and_other_models(folder, run, tmp_path):
@@ -246,6 +315,14 @@ def test_runs_of_other_commands_and_other_models(folder, run, tmp_path):
     config(tmp_path, preset="compact", options="")
     write(tmp_path / "z.parquet", events(300))
     assert "unfold_flow_matching" in here("unfold", "train", tmp_path / "z.toml", "-o", tmp_path / "run").refused(2)
+
+
+def test_a_list_that_is_always_empty_is_named(tmp_path):
+    none = ak.unflatten(np.zeros(0), np.zeros(300, dtype=int))
+    write(tmp_path / "z.parquet", events(300).with_columns({"jet_pt": none, "jet_phi": none}))
+    sentence = here("unfold", "train", config(tmp_path, epochs=1), "-o", tmp_path / "run").refused(3)
+    assert "The list 'jet' of the condition has no object in any training event; leave it out" in sentence
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_a_configuration_cannot_say(tmp_path):

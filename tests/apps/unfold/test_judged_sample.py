@@ -58,3 +58,5 @@ def test_an_event_without_the_object_of_the_frame_is_flagged_where_training_had_
     strict = replace(model, without_frame=0)
     assert strict.outside(arrays)[without].all()
     assert np.array_equal(strict.outside(arrays)[~without], model.outside(arrays)[~without])
+    inside = arrays.take(without & ~model.outside(arrays))
+    assert strict.outlier(inside) == "a missing lepton"

@@ -22,7 +22,7 @@ from castalia.estimators.arrays import events_from_array
 from castalia.estimators.base import Sampler
 from castalia.estimators.storage import model_hash
 from castalia.production.file_to_file import FileRequest, estimate_file, refuse_own_input, request_record, write_file
-from castalia.production.inputs import InputPlan, plan_inputs, usable_batches
+from castalia.production.inputs import EVENT_INDEX, InputPlan, plan_inputs, usable_batches
 from castalia.production.units import Produced, Task, Unit
 from castalia.rng import Stream
 from castalia.runs.inputs import check_rename
@@ -85,7 +85,9 @@ class SampleTask(Task):
             )
         sampler = _sampler(str(self.request.run), self.request.run.stat().st_mtime_ns, unit.member)
         rng = Stream(self.request.seed, "response draws", unit.noise_key).at(batch)
-        target = draw(sampler, events_from_array(arrays.condition), rng)
+        target = np.empty_like(arrays.reference)  # no event may have enough objects
+        if len(target):
+            target = draw(sampler, events_from_array(arrays.condition), rng)
         extra: dict[str, NDArray[Any]] = {}
         counts: dict[str, int] = {}
         if model.efficiency is not None and model.config.efficiency is not None:
@@ -101,7 +103,7 @@ class SampleTask(Task):
         kept = np.arange(len(table)) if len(output) == len(table) else np.unique(arrays.row)
         extra["out_of_support"] = marked[kept]
         if self.request.draws > 1 or self.request.members:
-            extra["event_index"] = self.first_event[unit.source] + rows[kept]
+            extra[EVENT_INDEX] = self.first_event[unit.source] + rows[kept]
             extra["replica"] = np.full(len(output), unit.draw, dtype=np.int32)
         if self.request.members:
             extra["member"] = np.full(len(output), unit.member, dtype=np.int32)
@@ -197,7 +199,7 @@ def _with_flags(schema: Schema, request: SampleRequest, model: ResponseModel) ->
         flags.append(ColumnSpec(name=model.config.efficiency.column, dtype="bool", role="selection"))
     flags.append(ColumnSpec(name="out_of_support", dtype="bool", role="selection"))
     if request.draws > 1 or request.members:
-        flags.append(ColumnSpec(name="event_index", dtype="int64", role="identifier"))
+        flags.append(ColumnSpec(name=EVENT_INDEX, dtype="int64", role="identifier"))
         flags.append(ColumnSpec(name="replica", dtype="int32", role="identifier"))
     if request.members:
         flags.append(ColumnSpec(name="member", dtype="int32", role="identifier"))

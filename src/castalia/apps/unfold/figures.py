@@ -134,7 +134,7 @@ def _migration(events: JudgedEvents, draws: Draws) -> Figure:
     tree = events.coordinates.tree
     largest = max(tree.composites, key=lambda name: len(tree.leaves_of(name)))
     true, made = (_kinematics(events, numbers, largest)["mass"] for numbers in (events.truth, draws.one))
-    edges = np.unique(np.round(np.quantile(true, np.linspace(0.005, 0.98, _MIGRATION_BINS + 1)), -1))
+    edges = _round_edges(np.quantile(true, np.linspace(0.005, 0.98, _MIGRATION_BINS + 1)))
     found = migration(true, made, edges)
     return migration_figure(
         edges,
@@ -144,6 +144,13 @@ def _migration(events: JudgedEvents, draws: Draws) -> Figure:
         label=rf"$m$ of {plain(largest)}",
         unit="GeV",
     )
+
+
+def _round_edges(edges: Floats) -> Floats:
+    """Round increasing edges to as few digits as keep them apart."""
+    apart = np.unique(edges)
+    digits = -int(np.floor(np.log10(np.diff(apart).min())))
+    return np.unique(np.round(apart, digits))
 
 
 def _corner(events: JudgedEvents, draws: Draws) -> Figure:

@@ -16,7 +16,7 @@ from castalia.apps.unfold.train import POSTERIOR
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.loading import content_keys
 from castalia.data.usable import UsableFiles
-from castalia.errors import DataError
+from castalia.errors import ConfigError, DataError
 from castalia.rng import Stream
 from castalia.runs.kept import rows_by_weight
 from castalia.runs.seen import unseen
@@ -80,9 +80,11 @@ def read_test_sample(
         fewest: Events that are needed.
 
     Raises:
-        ConfigError: If a column is renamed that is not used.
+        ConfigError: If fewer events are asked for than are needed, or a column is renamed that is not used.
         DataError: If a file, column or row cannot be used, or there are too few events.
     """
+    if request.events < fewest:
+        raise ConfigError(f"--events {request.events}: at least {fewest} events are needed to judge on; allow as many.")
     tree, rename, features = request.tree, request.rename, models[0].features
     usable = files_to_judge_on(request.files, features, tree=tree, rename=rename, skip_bad_files=request.skip_bad_files)
     new: list[NDArray[np.int64]] = []

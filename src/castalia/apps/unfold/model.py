@@ -22,7 +22,7 @@ from castalia.estimators.storage import load_model, model_hash
 from castalia.metrics.support import ConditionRanges, outside
 from castalia.runs.folder import RunFolder
 from castalia.runs.kept import load_kept
-from castalia.runs.ranges import summary_names, summary_of_events
+from castalia.runs.ranges import described, summary_names, summary_of_events
 
 __all__ = ["PosteriorModel", "open_model"]
 
@@ -65,6 +65,13 @@ class PosteriorModel:
         """Flag events unlike any in training: in a variable, an object, a number of objects, or for lack of a frame."""
         flagged = outside(summary_of_events(arrays, self.ranges.low), self.ranges)
         return flagged if self.without_frame else flagged | ~self.frame.found(arrays)
+
+    def outlier(self, arrays: FeatureArrays) -> str:
+        """Say what of the first of some flagged events lies outside."""
+        first = summary_of_events(arrays, self.ranges.low)[0]
+        if not outside(first[None], self.ranges)[0]:
+            return f"a missing {' or '.join(self.frame.lists)}"
+        return described(first, self.ranges, self.frame.layout)
 
     def draw(self, arrays: FeatureArrays, draws: int, rng: np.random.Generator) -> Floats:
         """Draw the truth of events.

@@ -14,11 +14,19 @@ from numpy.typing import NDArray
 
 from castalia.apps.unfold.model import PosteriorModel, open_model
 from castalia.apps.unfold.sample_file import WEIGHT, sample_record
+from castalia.data.features import Features
 from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.table import Table
 from castalia.errors import ConfigError, DataError
-from castalia.production.file_to_file import FileRequest, estimate_file, refuse_own_input, request_record, write_file
-from castalia.production.inputs import InputBatch, InputPlan, plan_inputs, usable_batches
+from castalia.production.file_to_file import (
+    FileRequest,
+    estimate_file,
+    features_of_data,
+    refuse_own_input,
+    request_record,
+    write_file,
+)
+from castalia.production.inputs import EVENT_INDEX, InputBatch, InputPlan, plan_inputs, usable_batches
 from castalia.production.units import Produced, Task, Unit
 from castalia.rng import Stream
 from castalia.runs.inputs import check_rename
@@ -56,10 +64,14 @@ class SampleTask(Task):
 
     Attributes:
         request: What was asked for.
+        features: How its files become arrays.
+        first_event: Position of each file's first event in the whole input, by file name.
         output_schema: Columns to write.
     """
 
     request: SampleRequest
+    features: Features
+    first_event: Mapping[str, int]
     output_schema: Schema
 
     @property
@@ -73,14 +85,14 @@ class SampleTask(Task):
         model = _opened(str(request.run), request.run.stat().st_mtime_ns)
         for batch in usable_batches(
             unit,
-            model.features,
+            self.features,
             tree=request.tree or model.config.data.tree,
             rename=request.rename,
             skip_bad=request.skip_bad,
             batch_events=_BATCH_EVENTS,
-            further=_flags(model),
+            further=_flags(self.features),
         ):
-            selected = model.features.selected(batch.table)
+            selected = self.features.selected(batch.table)
             rng = Stream(request.seed, "posterior draws", unit.noise_key).at(batch.number)
             yield self._unfold(model, batch, selected, unit, rng)
 
@@ -94,16 +106,19 @@ class SampleTask(Task):
     ) -> Produced:
         table, rows = batch.table.take(selected), batch.rows[selected]
         counts = {**batch.counts, "unselected": int((~selected).sum())}
-        arrays = model.features.arrays(table)
+        arrays = self.features.arrays(table)
         flagged = model.outside(arrays)
+        if not len(table):
+            return Produced(table, {**counts, "flagged": 0})
         if self.request.strict and flagged.any():
             raise DataError(
-                f"{unit.source}: row {int(rows[np.argmax(flagged)])} was measured outside what the training saw "
-                f"({int(flagged.sum())} such events in this batch); leave such rows out, train on a wider sample, or "
-                "unfold without --strict to have them flagged."
+                f"{unit.source}: {model.outlier(arrays.take(flagged))} in row {int(rows[flagged][0])} is outside the "
+                "training range; leave such rows out, train on a wider sample, or unfold without --strict to have them "
+                "flagged."
             )
         numbers = model.numbers(model.draw(arrays, self.request.draws, rng))
-        columns: dict[str, Any] = {name: table[name] for name in model.features.passed_columns if name in table}
+        columns: dict[str, Any] = {name: table[name] for name in self.features.passed_columns if name in table}
+        columns[EVENT_INDEX] = self.first_event[unit.source] + rows
         for place, name in enumerate(truth_columns(model.coordinates.tree.numbers)):
             values = numbers[:, :, place]
             values = np.expm1(values) if name.endswith("_energy") else values
@@ -123,8 +138,9 @@ def sample(
 ) -> dict[str, Any]:
     """Draw the truth of every selected event of the files and write one unfolded sample with its sidecar.
 
-    Identifiers and weights pass through; ``out_of_range`` flags events measured outside what training saw. The file
-    is read back by ``castalia.apps.unfold.sample_file.read_unfolded``, without torch.
+    Identifiers and weights pass through, and events without a weight weigh one each; ``event_index`` is the position in
+    the input, and ``out_of_range`` flags events measured outside what training saw. The file is read back by
+    ``castalia.apps.unfold.sample_file.read_unfolded``, without torch.
 
     Returns:
         Summary with the output's name, counts, content hash and rate.
@@ -137,17 +153,18 @@ def sample(
     started = time.monotonic()
     refuse_own_input(request, "the unfolded events")
     model = open_model(request.run)
-    check_rename(request.rename, (*model.features.columns_to_sample, *_flags(model)))
+    check_rename(request.rename, (*model.features.columns_to_sample, *_flags(model.features)))
+    features = features_of_data(model.features, request)
     plan = plan_inputs(
         request.files,
-        model.features,
+        features,
         tree=request.tree or model.config.data.tree,
         rename=request.rename,
         skip_bad_files=request.skip_bad_files,
         unit_events=_UNIT_EVENTS,
-        further=_flags(model),
+        further=_flags(features),
     )
-    task = SampleTask(request, _schema(model, plan, request.draws))
+    task = SampleTask(request, features, plan.first_event, _schema(model, features, plan, request.draws))
     if request.dry_run:
         return estimate_file(task, plan, request, numbers=request.draws)
     return write_file(
@@ -163,17 +180,17 @@ def sample(
     )
 
 
-def _flags(model: PosteriorModel) -> tuple[str, ...]:
+def _flags(features: Features) -> tuple[str, ...]:
     """Return the column that tells selected events, where there is one."""
-    selection = model.config.data.selection
-    return () if selection is None else (selection,)
+    return () if features.data.selection is None else (features.data.selection,)
 
 
-def _schema(model: PosteriorModel, plan: InputPlan, draws: int) -> Schema:
+def _schema(model: PosteriorModel, features: Features, plan: InputPlan, draws: int) -> Schema:
     stored = next(iter(plan.inputs.files.values())).columns
-    passed = [name for name in model.features.passed_columns if name in stored]
+    passed = [name for name in features.passed_columns if name in stored]
     specs = [
         *(ColumnSpec(name=name, dtype=stored[name].dtype, role="identifier") for name in passed),
+        ColumnSpec(name=EVENT_INDEX, dtype="int64", role="identifier"),
         *(
             ColumnSpec(name=name, unit=unit, role="target", shape="flat" if draws == 1 else draws)
             for name, unit in truth_columns(model.coordinates.tree.numbers).items()

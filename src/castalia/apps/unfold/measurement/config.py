@@ -24,6 +24,7 @@ __all__ = [
 
 Method: TypeAlias = Literal["posterior", "omnifold", "iterative_bayes"]
 _STEPS, _SMALLEST_BATCH = 1_000, 128
+_TAKEN = ("unfolded_", "replica_")  # beginnings of columns of weights and replicas
 
 Files: TypeAlias = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -103,6 +104,24 @@ class MeasurementConfig(StrictModel):
     replicas: int = Field(default=20, ge=2)
     draws: int = Field(default=30, ge=2)
     epochs: int = Field(default=10, ge=1)
+
+    @field_validator("background")
+    @classmethod
+    def _no_other_sample(cls, value: dict[str, BackgroundConfig]) -> dict[str, BackgroundConfig]:
+        taken = sorted({"data", "simulation"} & set(value))
+        if taken:
+            raise ValueError(f"a background cannot be called '{taken[0]}', which is another sample")
+        return value
+
+    @field_validator("observables")
+    @classmethod
+    def _names(cls, value: dict[str, ObservableConfig]) -> dict[str, ObservableConfig]:
+        for name in value:
+            if not (name.isascii() and name.isidentifier()):
+                raise ValueError(f"'{name}' becomes a column and part of a file name; write letters, then digits and _")
+            if name.startswith(_TAKEN):
+                raise ValueError(f"'{name}' begins like the columns of weights and replicas; call it otherwise")
+        return value
 
     @field_validator("variations")
     @classmethod
