@@ -21,7 +21,7 @@ def test_bins_of_a_migration_are_apart_at_any_mass(mass, width, digits):
     values[:, list(coordinates(TREE)).index("z_release")] = rng.normal(mass, width, 5_000) - 2 * MASS
     truth = TREE.cartesian(decode(TREE, values, np.array([MASS, MASS])))
     known = TruthCoordinates(TREE, "decay_tree", {"plus": (MASS,), "minus": (MASS,)})
-    events = JudgedEvents(known, truth, np.empty((5_000, 0)), np.ones(5_000), 0, 1)
+    events = JudgedEvents(known, truth, np.empty((5_000, 0)), 0, 1)
     matrix, *_ = _migration(events, Draws(truth, truth[None, :0])).axes
     labels = [label.get_text() for label in matrix.get_xticklabels()]
     edges = np.array(labels, dtype=np.float64)

@@ -134,6 +134,6 @@ def open_model(path: Path) -> PosteriorModel:
         matching,
         prior[0],
         ConditionRanges(*np.array(list(ranges.values()), dtype=np.float64).T),
-        int(loaded.extra["without_frame"]),
+        int(loaded.extra.get("without_frame", 0)),
         model_hash(folder.models / POSTERIOR),
     )
