@@ -29,14 +29,21 @@ from castalia.metrics.tarp import other_truths, tarp_ranks
 from castalia.rng import Stream
 from record import Goal, add_row, load_rows, write_result
 from unfold_neutrino import neutrino_eta, solutions, twofold
-from unfold_run import SOURCES, UnfoldBench, draw_numbers, prepare, read_unlearned
+from unfold_run import POSTERIOR, UnfoldBench, draw_numbers, prepare, read_unlearned
 from unfold_selected import selected_files
 from unfold_stress import seen_decay
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-PATHS = ["benchmarks/unfold_calibration.py", "benchmarks/unfold_neutrino.py", *SOURCES]
+PATHS = [
+    "benchmarks/unfold_calibration.py",
+    "benchmarks/unfold_neutrino.py",
+    "src/castalia/apps/unfold/nearest.py",
+    "src/castalia/apps/unfold/results.py",
+    "benchmarks/unfold_default.py",
+    *POSTERIOR,
+]
 
 
 @dataclass(frozen=True)

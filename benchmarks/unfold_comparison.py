@@ -40,7 +40,7 @@ from unfold_comparison_measures import DEFAULT, goals_of, row_of, table_of
 from unfold_comparison_plan import AS_PUBLISHED, CONTINUOUS, FULL_PLAN, PUBLISHED, QUICK_PLAN, TRIALS, Plan
 from unfold_comparison_prior import reweighted_prior
 from unfold_data import FULL, QUICK, samples_folder, samples_parser
-from unfold_run import SOURCES, trained_run
+from unfold_run import POSTERIOR, trained_run
 from unfold_selected import selected_files
 
 Table = Literal["paper", "tuned"]
@@ -50,7 +50,9 @@ PATHS = [
     "benchmarks/unfold_comparison_measures.py",
     "benchmarks/unfold_comparison_plan.py",
     "benchmarks/unfold_comparison_prior.py",
-    *(path for path in SOURCES if path != "benchmarks/unfold_stress.py"),
+    "src/castalia/apps/unfold/compare.py",
+    "src/castalia/apps/unfold/results.py",
+    *POSTERIOR,
 ]
 
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from castalia.apps.unfold.judged_sample import FEWEST_EVENTS
 from unfold_comparison_measures import DEFAULT
-from unfold_run import LARGE
 
 __all__ = ["AS_PUBLISHED", "CONTINUOUS", "FULL_PLAN", "PUBLISHED", "QUICK_PLAN", "TRIALS", "Plan"]
 
@@ -87,7 +86,7 @@ FULL_PLAN = Plan(
     tuple(AS_PUBLISHED),
     len(TRIALS),
     (1, 2, 3),
-    LARGE["training"]["epochs"],
+    4,
     draws=50,
 )
 QUICK_PLAN = Plan(

@@ -21,7 +21,8 @@ from unfold_comparison import PATHS as COMPARISON_PATHS
 from unfold_comparison import Bench, bench_of
 from unfold_comparison_measures import DEFAULT
 from unfold_data import samples_parser
-from unfold_run import LARGE, SMALL, trained_run
+from unfold_default import LARGE, SMALL
+from unfold_run import trained_run
 
 FULL_MODEL = "vld_full"
 PATHS = ["benchmarks/unfold_gpu.py", *COMPARISON_PATHS]

@@ -25,11 +25,11 @@ from castalia.runs.unlearned import files_to_judge_on, load_unlearned
 from collider_samples import make_samples
 from record import ROOT
 from unfold_data import FULL, QUICK, samples_folder, samples_parser
+from unfold_default import LARGE, SMALL
 from unfold_selected import selected_files
 
 __all__ = [
-    "LARGE",
-    "SMALL",
+    "POSTERIOR",
     "SOURCES",
     "UnfoldBench",
     "configuration",
@@ -43,40 +43,54 @@ EXAMPLE = ROOT / "examples" / "unfold.toml"
 """What is measured, and what is unfolded to, of every benchmark."""
 
 
+_OF_MEASUREMENTS = ("bottom_line.py", "chi_squared.py")
+
+
 def _inside(folder: str, without: Sequence[str]) -> list[str]:
     """Return what is in a folder of sources, but for what other applications alone use."""
     found = sorted(one.name for one in (ROOT / folder).iterdir() if not one.name.startswith("__"))
     return [f"{folder}/{name}" for name in found if name not in without]
 
 
-SOURCES = [
+POSTERIOR = [
     "benchmarks/unfold_data.py",
     "benchmarks/unfold_run.py",
     "benchmarks/unfold_selected.py",
-    "benchmarks/unfold_stress.py",
     "examples/unfold.toml",
-    "src/castalia/apps/unfold",
+    *(
+        f"src/castalia/apps/unfold/{name}.py"
+        for name in (
+            "config",
+            "coordinates",
+            "costs",
+            "detector_level",
+            "frame",
+            "judged_sample",
+            "judging",
+            "matching",
+            "model",
+            "placed",
+            "train",
+        )
+    ),
     *_inside(
         "src/castalia/estimators", without=("classification", "pixels", "cells.py", "crystal_ball.py", "smearing.py")
     ),
-    *_inside("src/castalia/metrics", without=("pixels",)),
+    *_inside("src/castalia/metrics", without=("pixels", *_OF_MEASUREMENTS)),
     *_inside("src/castalia/nn", without=("image_blocks.py", "graph_attention.py")),
     "src/castalia/physics",
     "src/castalia/training",
 ]
-"""What every one of these benchmarks measures."""
+"""How posteriors are trained, drawn from and judged."""
 
-LARGE: dict[str, dict[str, Any]] = {
-    "options": {"marginals": "gaussianise"},
-    "training": {"learning_rate": 8e-3, "epochs": 4},
-}
-"""Of the default model what a full form trains: the best trial of the comparison, whose run it is."""
-
-SMALL: dict[str, dict[str, Any]] = {
-    "options": {"hidden": [64, 64], "encoder": {"width": 16, "heads": 2, "blocks": 1}},
-    "training": {"epochs": 40, "batch_size": 128, "learning_rate": 1e-2},
-}
-"""Of the default model what a quick form trains, in some ten seconds."""
+SOURCES = [
+    *POSTERIOR,
+    "benchmarks/unfold_default.py",
+    "benchmarks/unfold_stress.py",
+    "src/castalia/apps/unfold",
+    *(f"src/castalia/metrics/{name}" for name in _OF_MEASUREMENTS),
+]
+"""The same, and all procedures of a measurement."""
 
 _PIECE = 20_000
 """Draws that are turned into the paper's numbers at a time: 9 MB."""
