@@ -15,7 +15,8 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ __all__ = [
 FORMAT = 1
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+
+_OWN: dict[Path, dict[str, Any]] = {}
+"""Rows that this process has added, by the result file."""
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -211,12 +215,16 @@ def write_result(
         seeds: Seeds used.
         seconds: Wall-clock time the benchmark took.
         root: The repository.
+
+    Raises:
+        RuntimeError: As :func:`add_row`.
     """
-    rows = load_rows(name, paths, root)
-    content = _frame(name, paths, seeds, seconds, root)
-    content["values"] = {**values, "rows": rows} if rows else dict(values)
-    content["goals"] = [{**asdict(one), "met": is_met(one.value, one.op, one.goal)} for one in goals]
-    return _write(result_path(name, root), content)
+    with _alone():
+        content = _frame(name, paths, seeds, seconds, root)
+        rows = _kept_rows(content, root)
+        content["values"] = {**values, "rows": rows} if rows else dict(values)
+        content["goals"] = [{**asdict(one), "met": is_met(one.value, one.op, one.goal)} for one in goals]
+        return _write(result_path(name, root), content)
 
 
 def load_rows(name: str, paths: Sequence[str], root: Path = ROOT) -> dict[str, Any]:
@@ -238,9 +246,36 @@ def add_row(
 
     Several processes may add rows of their own at the same time. Until :func:`write_result` completes it the file has
     no goals, and ``check.py`` calls it unfinished.
+
+    Raises:
+        RuntimeError: If rows would be lost, as the sources are no longer those that they were measured on.
     """
+    with _alone():
+        content = _frame(name, paths, [], seconds, root)
+        content["values"] = {"rows": {**_kept_rows(content, root), key: dict(row)}}
+        path = _write(result_path(name, root), content)
+        _OWN.setdefault(path, {})[key] = dict(row)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other process changes a result, and keep others waiting."""
     with Path(__file__).open(encoding="utf-8") as own:
         fcntl.flock(own, fcntl.LOCK_EX)
-        content = _frame(name, paths, [], seconds, root)
-        content["values"] = {"rows": {**load_rows(name, paths, root), key: dict(row)}}
-        _write(result_path(name, root), content)
+        yield
+
+
+def _kept_rows(content: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """Return the rows that stay in a result file whose new content is this.
+
+    Rows of committed sources are not mixed with others: in a dirty tree only those of this process stay.
+    """
+    path = result_path(content["name"], root)
+    there, own = load_rows(content["name"], content["paths"], root), _OWN.get(path, {})
+    lost = there.keys() if content["dirty"] else own.keys() - there.keys()
+    if lost:
+        raise RuntimeError(
+            f"{path}: row {min(lost)!r} and {len(lost) - 1} more were measured on other sources than those of now; "
+            "commit changes, or put the old sources back, and run it again."
+        )
+    return {**there, **own}
