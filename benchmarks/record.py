@@ -7,6 +7,7 @@ or, for the quick form, ``NAME_quick``. A long one keeps finished trainings with
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import math
 import operator
@@ -18,6 +19,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ __all__ = [
     "load_rows",
     "machine",
     "result_path",
+    "state_of",
     "write_result",
 ]
 
@@ -151,6 +154,17 @@ def changed_since(commit: str | None, paths: Sequence[str], root: Path = ROOT) -
         or _git(root, "diff", "--quiet", commit, "--", path).returncode != 0
         or _git(root, "ls-files", "--others", "--exclude-standard", "--", path).stdout.strip()
     ]
+
+
+@cache
+def state_of(paths: tuple[str, ...], root: Path = ROOT) -> str:
+    """Return a few characters that change with the content of ``paths``, as git knows it and as it differs from that.
+
+    They are the same for as long as the process lives, whose code is loaded already.
+    """
+    known = _git(root, "rev-parse", *(f"HEAD:{path}" for path in paths)).stdout
+    changes = _git(root, "diff", "HEAD", "--", *paths).stdout
+    return hashlib.sha256(f"{known}{changes}".encode()).hexdigest()[:12]
 
 
 def _plain(value: Any) -> Any:

@@ -252,6 +252,22 @@ def test_a_result_waits_for_the_row_of_another_process(repository):
     assert rows_of(repository) == ["seed 1"]
 
 
+def test_the_state_of_sources_is_what_is_in_them(repository):
+    def state():
+        record.state_of.cache_clear()  # as of another process
+        return record.state_of(("src", "benchmarks/speed.py"), repository)
+
+    first = state()
+    (repository / "notes.txt").write_text("scratch")
+    commit(repository)
+    assert state() == first
+    (repository / "src" / "measured.py").write_text("x = 2\n")
+    edited = state()
+    commit(repository)
+    assert len({first, edited, state()}) == 3
+    assert record.state_of(("src", "benchmarks/speed.py"), repository) == state()
+
+
 def test_the_machine_is_described_without_its_name():
     found = record.machine()
     assert found["cpu"]
