@@ -16,7 +16,7 @@ bosons and 20 epochs (published): w of 0 and 1 and random relations, three seeds
 
 A finished trial or training is a row of the result, and its run is kept: the script goes on from there. ``--only`` and
 ``--size`` restrict what is trained, so that two processes can share the work. A step costs 0.17 to 0.19 ms an event on
-a quiet core, of the published model 0.9 ms: all of it takes COST of a core.
+a quiet core, of the published model 0.9 ms: all of it takes some 5 hours of a core.
 """
 
 from __future__ import annotations
