@@ -25,7 +25,7 @@ from classify_jobs import conduct, table_of
 from classify_measures import Row, Rows, ahead, curves_of, learns, summary
 from classify_plan import FULL, OBSERVABLES, PRETEXT, QUICK, Forms, Plan
 from classify_run import SOURCES, Arm
-from record import Goal
+from record import Goal, write_result
 
 __all__ = ["ARMS", "PATHS", "claims", "plans"]
 
@@ -96,7 +96,7 @@ def _calibrated(size: int, rows: list[Row]) -> Goal:
 
 def main() -> None:
     """Train and judge what is missing, and write the result."""
-    conduct(__doc__ or "", plans, PATHS, claims)
+    write_result(**conduct(__doc__ or "", plans, PATHS, claims))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from classify_jobs import conduct, table_of
 from classify_measures import AHEAD, Row, Rows, ahead, curve_of, curves_of, learns, saved, summary
 from classify_plan import FULL, OBSERVABLES, QUICK, Forms, Plan, Size
 from classify_run import SOURCES, Arm
-from record import Goal
+from record import Goal, write_result
 
 __all__ = ["PATHS", "claims", "plans"]
 
@@ -118,7 +118,7 @@ def _recognises(name: str, rows: list[Row]) -> Goal:
 
 def main() -> None:
     """Train and judge what is missing, and write the result."""
-    conduct(__doc__ or "", plans, PATHS, claims)
+    write_result(**conduct(__doc__ or "", plans, PATHS, claims))
 
 
 if __name__ == "__main__":

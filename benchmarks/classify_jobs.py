@@ -23,7 +23,7 @@ from classify_measures import GROUPS, Row, Rows, cpu_hours, row_of
 from classify_plan import Forms, Plan, Size, prolonged, trials_of
 from classify_run import Arm, Bench, Pretext, Settings, judged, seconds_of, validation_loss
 from classify_types import types_of_jets
-from record import Goal, add_row, load_rows, write_result
+from record import Goal, add_row, load_rows
 
 __all__ = [
     "Job",
@@ -211,14 +211,17 @@ def conduct(
     plans: Callable[[bool], tuple[tuple[Plan, ...], Forms]],
     paths: Sequence[str],
     claims: Callable[[Sequence[Plan], Rows], tuple[dict[str, Any], list[Goal]]],
-) -> None:
-    """Read the command line of a benchmark, train and judge what is missing, and write the result.
+) -> dict[str, Any]:
+    """Read the command line of a benchmark, and train and judge what is missing.
 
     Args:
         description: What the benchmark is for.
         plans: Its plans, quick or not, all of one name, with the form of all benchmarks that they are made in.
         paths: Sources it measures.
         claims: Sums up the rows that are there, and states the goals.
+
+    Returns:
+        The result, as ``write_result`` takes it.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
@@ -240,14 +243,14 @@ def conduct(
     bench, digest = Bench(samples, form.cuts, form.backbone, form.pretraining), digest_of(made.values())
     rows, missing = measure([Table(plan, bench, paths, digest) for plan in parts], asked.only, asked.size)
     (values, goals), hours = claims(parts, rows), cpu_hours(rows)
-    write_result(
-        parts[0].name,
-        values={**values, "cpu_hours": hours, "trials": _listed(parts), "missing": missing},
-        goals=[*goals, Goal("processor time in all [h]", None if missing else hours["total"], "<=", MOST_HOURS)],
-        paths=paths,
-        seeds=list(range(1, max(size.seeds for plan in parts for size in plan.sizes) + 1)),
-        seconds=time.monotonic() - began,
-    )
+    return {
+        "name": parts[0].name,
+        "values": {**values, "cpu_hours": hours, "trials": _listed(parts), "missing": missing},
+        "goals": [*goals, Goal("processor time in all [h]", None if missing else hours["total"], "<=", MOST_HOURS)],
+        "paths": paths,
+        "seeds": list(range(1, max(size.seeds for plan in parts for size in plan.sizes) + 1)),
+        "seconds": time.monotonic() - began,
+    }
 
 
 def _listed(plans: Sequence[Plan]) -> Mapping[str, Any]:

@@ -26,7 +26,7 @@ from classify_jobs import conduct, table_of, types_key
 from classify_measures import Rows, ahead, curve_of, curves_of, learns, saved, spares, summary
 from classify_plan import FULL, PRETEXT, QUICK, Forms, Plan, Size
 from classify_run import SOURCES, Arm, Pretext
-from record import Goal
+from record import Goal, write_result
 
 __all__ = ["PATHS", "claims", "plans"]
 
@@ -94,7 +94,7 @@ def claims(plans: Sequence[Plan], rows: Rows) -> tuple[dict[str, Any], list[Goal
 
 def main() -> None:
     """Train and judge what is missing, and write the result."""
-    conduct(__doc__ or "", plans, PATHS, claims)
+    write_result(**conduct(__doc__ or "", plans, PATHS, claims))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+import check
 import classify_combined
 import classify_decay
 import classify_jobs as module
@@ -171,18 +172,17 @@ def test_what_another_process_made_meanwhile_is_seen(table, monkeypatch):
 
 
 def test_the_command_sums_up_what_is_there_and_names_what_is_missing(table, tmp_path, monkeypatch, capsys):
-    written = []
     monkeypatch.setattr(module, "make_parts", lambda *_: {})
-    monkeypatch.setattr(module, "write_result", lambda name, **content: written.append((name, content)))
 
     def command(*words):
         monkeypatch.setattr("sys.argv", ["benchmark", "--quick", "--data", str(tmp_path), *words])
         plans = (PLAN, BESIDE)
-        module.conduct("toy", lambda quick: (plans, QUICK), [], lambda plans, rows: ({"rows_there": len(rows)}, []))
+        return module.conduct(
+            "toy", lambda quick: (plans, QUICK), [], lambda plans, rows: ({"rows_there": len(rows)}, [])
+        )
 
-    command("--only", "w1", "--only", "trees", "--size", "100")
-    (name, content), (_, kept, _) = written.pop(), table
-    assert name == "toy"
+    content, (_, kept, _) = command("--only", "w1", "--only", "trees", "--size", "100"), table
+    assert content["name"] == "toy"
     assert content["values"]["rows_there"] == len(kept) == 2 * (2 + 4)
     assert len(content["values"]["missing"]) == ROWS + 1 - 12
     assert set(content["values"]["trials"]) == {"classify", "boosted trees"}
@@ -193,8 +193,11 @@ def test_the_command_sums_up_what_is_there_and_names_what_is_missing(table, tmp_
     with pytest.raises(SystemExit):
         command("--only", "w2")
     assert "there is no arm 'w2'; there are w1, w3, tuned, trees, beside" in capsys.readouterr().err
-    assert not written
     monkeypatch.setattr(module, "digest_of", lambda _: "samples")
-    command()
-    (_, content) = written.pop()
+    content = command()
     assert content["goals"][0].value == content["values"]["cpu_hours"]["total"] < 12
+
+
+def test_the_check_of_results_knows_the_benchmarks():
+    names = [name for name in check.benchmark_names() if name.startswith("classify")]
+    assert names == ["classify_combined", "classify_decay", "classify_pretraining", "classify_speed"]
