@@ -7,8 +7,11 @@ events can exchange their ancestors object by object.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -25,8 +28,18 @@ from castalia.errors import DataError
 from castalia.rng import Stream
 from classify_data import SCHEMA, UNLABELLED
 from collider_samples import alone_with
+from record import state_of
 
-__all__ = ["BACKGROUND", "LABEL", "Cuts", "Relations", "labelled_files", "unlabelled_files"]
+__all__ = [
+    "BACKGROUND",
+    "LABEL",
+    "Cuts",
+    "Relations",
+    "digest_of",
+    "labelled_files",
+    "unlabelled_files",
+    "validation_file",
+]
 
 BACKGROUND: Final = "ttbar"
 """The class that all signals are told from."""
@@ -42,6 +55,7 @@ _LISTS: Final = ("electron", "muon", "jet")
 _ANCESTRY: Final = tuple(f"{one}_from_{kind}" for one in _LISTS for kind in ANCESTORS)
 _TAKEN: Final = 2  # b jets, and as many light ones
 _CHUNK: Final = 50_000
+_CHECKED: Final = 40  # of so many unlabelled events one is for validation and one for the test
 
 
 @dataclass(frozen=True)
@@ -68,8 +82,13 @@ class Cuts:
         if events > self.training or checked > self.validation:
             raise DataError(f"{events} training events of a class, but only {self.training} are cut; ask for fewer.")
         first = (seed - 1) % (self.training // events) * events
-        second = (seed - 1) % (self.validation // checked) * checked + self.training
+        second = (seed - 1) % (self.validation // checked) * checked + self.validated.start
         return slice(first, first + events), slice(second, second + checked)
+
+    @property
+    def validated(self) -> slice:
+        """Which events the parts for validation are taken from; trials are scored on all of them."""
+        return slice(self.training, self.training + self.validation)
 
     @property
     def judged(self) -> slice:
@@ -102,24 +121,62 @@ def labelled_files(
         "validation": (validation, relations),
         "test": (cuts.judged, "true"),
     }
-    found = []
-    for name, (rows, whose) in given.items():
-        path = samples / "cuts" / f"{signal}_{name}_{rows.start}_{rows.stop}_{whose}.parquet"
-        found.append(_cut(path, [samples / f"{one}.parquet" for one in (BACKGROUND, signal)], rows, whose))
+    found = [_cut(samples, signal, name, rows, whose) for name, (rows, whose) in given.items()]
     return found[0], found[1], found[2]
 
 
-def unlabelled_files(samples: Path, shuffled: bool) -> list[Path]:
-    """Return the files of a pre-training; shuffled, every object is in a random event and the numbers are as before."""
-    files = [samples / f"unlabelled_{process}.parquet" for process in UNLABELLED]
-    if not shuffled:
-        return files
-    return [
-        _write(samples / "cuts" / f"{one.stem}_shuffled.parquet", [one], SCHEMA, {}, _without_events) for one in files
-    ]
+def validation_file(samples: Path, cuts: Cuts, signal: str) -> Path:
+    """Return the file of all validation events, of which each training has a part; arguments as ``labelled_files``."""
+    return _cut(samples, signal, "validation", cuts.validated, "true")
 
 
-def _cut(path: Path, sources: Sequence[Path], rows: slice, relations: Relations) -> Path:
+def unlabelled_files(samples: Path, shuffled: bool) -> dict[str, list[Path]]:
+    """Return the files of a pre-training by their keys in ``[data]``, cut where they are missing.
+
+    Args:
+        samples: Folder of the samples.
+        shuffled: Whether every object is in a random event, in numbers as before; not in the test.
+    """
+    found: dict[str, list[Path]] = {"files": [], "validation_files": [], "test_files": []}
+    for process in UNLABELLED:
+        source = samples / f"unlabelled_{process}.parquet"
+        with open_reader(source) as reader:
+            events = reader.count()
+        few = events // _CHECKED
+        bounds = (0, events - 2 * few, events - few, events)
+        for key, (start, stop) in zip(found, pairwise(bounds), strict=True):
+            found[key].append(_unlabelled(source, start, stop, shuffled and key != "test_files"))
+    return found
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """Return a few characters that change with the content of files."""
+    return hashlib.sha256("".join(map(_sha256, paths)).encode()).hexdigest()[:12]
+
+
+def _sha256(path: Path) -> str:
+    return _hashed(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _hashed(path: Path, changed: int) -> str:  # `changed` renews the cache when the file was replaced
+    return input_sha256(path)
+
+
+def _unlabelled(source: Path, start: int, stop: int, shuffled: bool) -> Path:
+    path = source.parent / "cuts" / f"{source.stem}_{start}_{stop}{'_shuffled' if shuffled else ''}.parquet"
+
+    def table(tables: Sequence[Table]) -> Table:
+        part = tables[0].slice(start, stop)
+        return _without_events(part) if shuffled else part
+
+    return _write(path, [source], SCHEMA, {"rows": [start, stop], "shuffled": shuffled}, table)
+
+
+def _cut(samples: Path, signal: str, name: str, rows: slice, relations: Relations) -> Path:
+    path = samples / "cuts" / f"{signal}_{name}_{rows.start}_{rows.stop}_{relations}.parquet"
+    sources = [samples / f"{one}.parquet" for one in (BACKGROUND, signal)]
+
     def table(tables: Sequence[Table]) -> Table:
         kept = []
         for number, one in enumerate(tables):
@@ -142,8 +199,9 @@ def _write(
     provenance: dict[str, Any],
     make: Callable[[Sequence[Table]], Table],
 ) -> Path:
-    """Write a file made from whole samples, unless it is there and made from these."""
-    wanted = {"samples": [input_sha256(source) for source in sources], **provenance}
+    """Write a file made from whole samples, unless it is there and made from these by this code."""
+    hashes, code = [_sha256(source) for source in sources], state_of(("benchmarks/classify_cuts.py",))
+    wanted = {"samples": hashes, "code": code, **provenance}
     with alone_with(path):
         there = read_sidecar(path) if path.exists() else None
         if there is None or there.provenance != wanted:
@@ -202,8 +260,8 @@ def _of_any_object(table: Table) -> Table:
     return table
 
 
-def _without_events(tables: Sequence[Table]) -> Table:
-    (table,), rng = tables, Stream(1, "shuffled objects").at()
+def _without_events(table: Table) -> Table:
+    rng = Stream(1, "shuffled objects").at()
     for one in _LISTS:
         table = _exchanged(table, [name for name in table.names if name.startswith(f"{one}_")], rng)
     rows = rng.permutation(len(table))

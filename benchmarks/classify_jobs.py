@@ -6,22 +6,24 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 
 import scan_heavy_higgs_data as scan
+from classify_cuts import digest_of
 from classify_data import FULL as FULL_PARTS
 from classify_data import QUICK as QUICK_PARTS
 from classify_data import make_parts, parts_folder
-from classify_measures import Row, Rows, row_of
-from classify_plan import Forms, Plan, Size, trials_of
-from classify_run import Arm, Bench, Settings, judged, validation_loss
-from record import Goal, add_row, load_rows, write_result
+from classify_measures import GROUPS, Row, Rows, cpu_hours, row_of
+from classify_plan import Forms, Plan, Size, prolonged, trials_of
+from classify_run import Arm, Bench, Pretext, Settings, judged, seconds_of, validation_loss
+from classify_types import types_of_jets
+from record import Goal, add_row, load_rows
 
 __all__ = [
     "Job",
@@ -30,40 +32,63 @@ __all__ = [
     "conduct",
     "jobs",
     "measure",
-    "options_of",
     "rows_of",
     "table_of",
     "training_key",
     "trial_key",
+    "tried",
+    "tuned_settings",
+    "types_key",
 ]
+
+MOST_HOURS: Final = 12.0
+"""Of a processor, that all of a benchmark may take."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A benchmark.
+    """A benchmark, or a part of it.
 
     Attributes:
         plan: What it trains.
         bench: Where.
         paths: Sources it measures.
+        samples: Digest of the samples, which rows of other ones have not.
     """
 
     plan: Plan
     bench: Bench
     paths: Sequence[str]
+    samples: str
 
     def trial(self, arm: Arm, size: Size, number: int, rows: Rows) -> Row:
-        """Train with the settings of a trial, and score it on validation events."""
-        settings = trials_of(arm, size, self.plan.trials)[number]
-        run = self.bench.run(options_of(self.plan, arm, size, rows), self.plan.signals[0], size.events, 1, settings)
-        return {**settings, "validation_loss": validation_loss(run)}
+        """Train with the settings of a trial, and score it on all validation events."""
+        settings, signal = tried(self.plan, arm, size, rows)[number], self.plan.signals[0]
+        run = self.bench.run(arm, signal, size.events, 1, settings)
+        file = self.bench.validation_file(signal)
+        return self._row(run, lambda: {**settings, "validation_loss": validation_loss(run, file)})
 
     def training(self, arm: Arm, signal: str, size: Size, seed: int, rows: Rows) -> Row:
         """Train with the settings of the best trial, and judge it."""
-        chosen = options_of(self.plan, arm, size, rows)
         settings = tuned_settings(self.plan, arm, size, rows)
-        run = self.bench.run(chosen, signal, size.events, seed, settings)
-        return {**row_of(*judged(run)), "options": dict(chosen.options), "settings": dict(settings)}
+        run = self.bench.run(arm, signal, size.events, seed, settings)
+        return self._row(run, lambda: {**row_of(*judged(run, GROUPS)), "settings": dict(settings)})
+
+    def types(self, arm: Arm, pretext: Pretext, _: Rows) -> Row:
+        """Ask the pre-training of an arm for the types of hidden jets."""
+        run = self.bench.pretrained(arm, pretext)
+        return self._row(run, lambda: types_of_jets(run))
+
+    def known(self) -> dict[str, Any]:
+        """Return the rows that are there, of these samples."""
+        rows = load_rows(self.plan.name, self.paths)
+        return {key: row for key, row in rows.items() if row["samples"] == self.samples}
+
+    def _row(self, run: Path, measured: Callable[[], Row]) -> Row:
+        began = time.process_time()
+        row = measured()
+        spent = {"runs": seconds_of(run), "judging_seconds": round(time.process_time() - began, 1)}
+        return {**row, **spent, "samples": self.samples}
 
 
 @dataclass(frozen=True)
@@ -73,7 +98,7 @@ class Job:
     Attributes:
         key: Its name.
         arm: Name of what is trained for it.
-        events: Training events a class.
+        events: Training events a class; 0 of what is asked of a pre-training.
         make: Makes it from the rows there are.
         after: Rows that must be there before.
     """
@@ -95,82 +120,72 @@ def training_key(signal: str, size: Size, arm: str, seed: int) -> str:
     return f"{signal} {size.events} {arm} {seed}"
 
 
+def types_key(arm: str) -> str:
+    """Return the name of the row of what a pre-training tells of types."""
+    return f"types {arm}"
+
+
 def jobs(table: Table) -> Iterator[Job]:
-    """Yield how every row of a complete result is made, in order: an arm that is like others comes after these."""
+    """Yield how every row of a complete result is made, in order."""
     plan = table.plan
+    for name in plan.told:
+        arm = plan.arm(name)
+        if arm.pretext is not None:
+            yield Job(types_key(name), name, 0, partial(table.types, arm, arm.pretext))
     for size in plan.sizes:
         for arm in plan.arms_at(size):
-            tuned = plan.tuned(size)
-            of_others = tuple(key for name in arm.like for key in _trial_keys(plan, plan.arm(name), tuned))
-            own = _trial_keys(plan, arm, tuned)
-            if tuned is size:
-                for number, key in enumerate(own):
-                    yield Job(key, arm.name, size.events, partial(table.trial, arm, size, number), of_others)
+            before = _trial_keys(plan, arm, plan.size(size.tuned_at)) if size.tuned_at else ()
+            own = _trial_keys(plan, arm, size)
+            for number, key in enumerate(own):
+                yield Job(key, arm.name, size.events, partial(table.trial, arm, size, number), before)
             for signal in plan.signals:
                 for seed in range(1, size.seeds + 1):
                     make = partial(table.training, arm, signal, size, seed)
-                    yield Job(training_key(signal, size, arm.name, seed), arm.name, size.events, make, own + of_others)
+                    yield Job(training_key(signal, size, arm.name, seed), arm.name, size.events, make, before + own)
 
 
-def measure(table: Table, only: Sequence[str], sizes: Sequence[int]) -> tuple[dict[str, Any], list[str]]:
+def measure(tables: Sequence[Table], only: Sequence[str], sizes: Sequence[int]) -> tuple[dict[str, Any], list[str]]:
     """Make the rows that are asked for and missing; return all that are there, and the names of those that are not.
 
     Args:
-        table: The benchmark.
+        tables: The parts of the benchmark.
         only: Names of the arms to train; none for all.
         sizes: Training events a class of what is to be trained; none for all.
     """
-    name, began = table.plan.name, time.monotonic()
-    rows = load_rows(name, table.paths)
-    for job in jobs(table):
+    first, began = tables[0], time.monotonic()
+    rows, every = first.known(), [job for table in tables for job in jobs(table)]
+    for job in every:
         asked = (not only or job.arm in only) and (not sizes or job.events in sizes)
         if job.key in rows or not asked:
             continue
         if not all(key in rows for key in job.after):
-            rows = {**load_rows(name, table.paths), **rows}  # another process may have made them meanwhile
+            rows = {**first.known(), **rows}  # another process may have made them meanwhile
             if job.key in rows or not all(key in rows for key in job.after):
                 continue
         sys.stdout.write(f"{job.key}\n")
         sys.stdout.flush()
-        used = time.process_time()
-        row = job.make(rows)
-        rows[job.key] = {**row, "cpu_seconds": round(time.process_time() - used, 1)}
-        add_row(name, job.key, rows[job.key], paths=table.paths, seconds=time.monotonic() - began)
-    rows = {**load_rows(name, table.paths), **rows}
-    return rows, [job.key for job in jobs(table) if job.key not in rows]
+        rows[job.key] = job.make(rows)
+        add_row(first.plan.name, job.key, rows[job.key], paths=first.paths, seconds=time.monotonic() - began)
+    rows = {**first.known(), **rows}
+    return rows, [job.key for job in every if job.key not in rows]
 
 
-def best_trial(plan: Plan, arm: Arm, size: Size, rows: Rows) -> int | None:
-    """Return the trial with the lowest validation loss, or ``None`` while one is missing."""
-    keys = _trial_keys(plan, arm, size)
-    if not all(key in rows for key in keys):
-        return None
-    return int(np.argmin([rows[key]["validation_loss"] for key in keys]))
+def best_trial(plan: Plan, arm: Arm, size: Size, rows: Rows) -> int:
+    """Return the trial with the lowest validation loss; the only one where there is nothing to choose."""
+    losses = [rows[key]["validation_loss"] for key in _trial_keys(plan, arm, size)]
+    return int(np.argmin(losses)) if losses else 0
+
+
+def tried(plan: Plan, arm: Arm, size: Size, rows: Rows) -> tuple[Settings, ...]:
+    """Return the settings that an arm tries at a size; some are those of another size, by the rows of its trials."""
+    if size.tuned_at is None:
+        return trials_of(arm, size, plan.trials)
+    return prolonged(arm, size, tuned_settings(plan, arm, plan.size(size.tuned_at), rows))
 
 
 def tuned_settings(plan: Plan, arm: Arm, size: Size, rows: Rows) -> Settings:
-    """Return the settings of the best trial; at a size without trials, those of another with its own epochs."""
-    tuned = plan.tuned(size)
-    best = trials_of(arm, tuned, plan.trials)[best_trial(plan, arm, tuned, rows) or 0]
-    if tuned is size or not arm.is_network:
-        return best
-    return {**best, "epochs": size.epochs[0], "batch_size": size.batch_size}
-
-
-def options_of(plan: Plan, arm: Arm, size: Size, rows: Rows) -> Arm:
-    """Return an arm with the options of the one that it is like; itself where it is like none."""
-    if not arm.like:
-        return arm
-    best = best_like(plan, arm, size, rows)
-    return replace(arm, options={**arm.options, **best.options})
-
-
-def best_like(plan: Plan, arm: Arm, size: Size, rows: Rows) -> Arm:
-    """Return which of the arms that an arm is like has the lowest loss on validation events of the first seed."""
-    tuned = plan.tuned(size)
-    arms = [plan.arm(name) for name in arm.like]
-    losses = [min(rows[key]["validation_loss"] for key in _trial_keys(plan, one, tuned)) for one in arms]
-    return arms[int(np.argmin(losses))]
+    """Return the settings of the best trial."""
+    return tried(plan, arm, size, rows)[best_trial(plan, arm, size, rows)]
 
 
 def rows_of(plan: Plan, rows: Rows, signal: str, size: Size, arm: str) -> list[Row]:
@@ -188,22 +203,25 @@ def table_of(plan: Plan, rows: Rows, signal: str) -> dict[str, dict[int, list[Ro
 
 
 def _trial_keys(plan: Plan, arm: Arm, size: Size) -> tuple[str, ...]:
-    return tuple(trial_key(arm, size, number) for number in range(plan.trials))
+    return tuple(trial_key(arm, size, number) for number in range(plan.tried(size)))
 
 
 def conduct(
     description: str,
-    plans: Callable[[bool], tuple[Plan, Forms]],
+    plans: Callable[[bool], tuple[tuple[Plan, ...], Forms]],
     paths: Sequence[str],
-    claims: Callable[[Plan, Rows], tuple[dict[str, Any], list[Goal]]],
-) -> None:
-    """Read the command line of a benchmark, train and judge what is missing, and write the result.
+    claims: Callable[[Sequence[Plan], Rows], tuple[dict[str, Any], list[Goal]]],
+) -> dict[str, Any]:
+    """Read the command line of a benchmark, and train and judge what is missing.
 
     Args:
         description: What the benchmark is for.
-        plans: Its plan, quick or not, with the form of all benchmarks that it is made in.
+        plans: Its plans, quick or not, all of one name, with the form of all benchmarks that they are made in.
         paths: Sources it measures.
         claims: Sums up the rows that are there, and states the goals.
+
+    Returns:
+        The result, as ``write_result`` takes it.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
@@ -214,30 +232,34 @@ def conduct(
     parser.add_argument("--workers", type=int, default=2, help="processes that make samples")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    began, (plan, form) = time.monotonic(), plans(asked.quick)
-    unknown = set(asked.only) - {one.name for one in plan.arms}
+    began, (parts, form) = time.monotonic(), plans(asked.quick)
+    arms = [arm.name for plan in parts for arm in plan.arms]
+    unknown = set(asked.only) - set(arms)
     if unknown:
-        parser.error(f"there is no arm '{min(unknown)}'; there are {', '.join(one.name for one in plan.arms)}")
+        parser.error(f"there is no arm '{min(unknown)}'; there are {', '.join(arms)}")
     samples = parts_folder(asked.data, asked.quick)
     of_scan = scan.folder_of(asked.scan_data, scan.QUICK if asked.quick else scan.FULL)
-    make_parts(QUICK_PARTS if asked.quick else FULL_PARTS, samples, of_scan, asked.workers)
-    table = Table(plan, Bench(samples, form.cuts, form.backbone, form.pretraining), paths)
-    rows, missing = measure(table, asked.only, asked.size)
-    values, goals = claims(plan, rows)
-    write_result(
-        plan.name,
-        values={**values, "trials": _listed(plan), "missing": missing},
-        goals=goals,
-        paths=paths,
-        seeds=list(range(1, max(size.seeds for size in plan.sizes) + 1)),
-        seconds=time.monotonic() - began,
-    )
-
-
-def _listed(plan: Plan) -> Mapping[str, Any]:
-    """List what is tried, for networks and for boosted trees, at every size."""
-    kinds = {"boosted trees" if not arm.is_network else "networks": arm for arm in plan.arms}
+    made = make_parts(QUICK_PARTS if asked.quick else FULL_PARTS, samples, of_scan, asked.workers)
+    bench, digest = Bench(samples, form.cuts, form.backbone, form.pretraining), digest_of(made.values())
+    rows, missing = measure([Table(plan, bench, paths, digest) for plan in parts], asked.only, asked.size)
+    (values, goals), hours = claims(parts, rows), cpu_hours(rows)
     return {
-        kind: {str(size.events): list(trials_of(arm, size, plan.trials)) for size in plan.sizes if not size.tuned_at}
-        for kind, arm in kinds.items()
+        "name": parts[0].name,
+        "values": {**values, "cpu_hours": hours, "trials": _listed(parts), "missing": missing},
+        "goals": [*goals, Goal("processor time in all [h]", None if missing else hours["total"], "<=", MOST_HOURS)],
+        "paths": paths,
+        "seeds": list(range(1, max(size.seeds for plan in parts for size in plan.sizes) + 1)),
+        "seconds": time.monotonic() - began,
     }
+
+
+def _listed(plans: Sequence[Plan]) -> Mapping[str, Any]:
+    """List what is tried, by kinds of arms, where it does not follow from the trials of another size."""
+    listed: dict[str, Any] = {}
+    for plan in plans:
+        for arm in plan.arms:
+            for size in plan.sizes:
+                if size.tuned_at is None and arm in plan.arms_at(size):
+                    kind = "boosted trees" if not arm.is_network else str(arm.training.get("optimiser", arm.preset))
+                    listed.setdefault(kind, {})[str(size.events)] = list(trials_of(arm, size, plan.trials))
+    return listed

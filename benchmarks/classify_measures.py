@@ -12,19 +12,23 @@ from castalia.apps.classify.judging import Judgement
 from castalia.apps.classify.relations import Relations
 from castalia.metrics.learning_curve import LearningCurve, data_saved, learning_curve
 from castalia.rng import Stream
+from classify_run import PRETRAINED
 from record import Goal
 
 __all__ = [
     "AHEAD",
+    "GROUPS",
     "Row",
     "Rows",
     "ahead",
+    "cpu_hours",
     "curve_of",
     "curves_of",
     "difference",
     "learns",
     "row_of",
     "saved",
+    "spares",
     "summary",
 ]
 
@@ -34,7 +38,9 @@ Rows: TypeAlias = Mapping[str, Any]
 AHEAD: Final = 3.0
 """Standard errors by which what is called ahead is ahead."""
 
-_GROUPS = 50  # of events, whose shares in the AUC are kept, and replicas of the improvement: pairs have these in common
+GROUPS: Final = 50
+"""Of events, whose shares in the AUC are kept, and replicas of the improvement: what pairs have in common."""
+
 _DRAWS = 2_000
 
 
@@ -53,11 +59,11 @@ def row_of(judged: Judgement, relations: Relations | None) -> Row:
         "log_loss": judged.log_loss,
         "calibration_error": reliability.error.value,
         "calibration_error_debiased": reliability.error.debiased,
-        "auc_of_groups": [float(part.sum()) for part in np.array_split(judged.mean_auc.influence, _GROUPS)],
+        "auc_of_groups": [float(part.sum()) for part in np.array_split(judged.mean_auc.influence, GROUPS)],
     }
     if best is not None:
         place = int(np.argmin(np.abs(contest.curve.signal - best.signal)))
-        left = np.maximum(contest.curve.replicas[:_GROUPS, place], 1.0 / len(judged.mean_auc.influence))
+        left = np.maximum(contest.curve.replicas[:, place], 1.0 / len(judged.mean_auc.influence))
         row |= {
             "improvement": best.value,
             "improvement_error": best.error,
@@ -134,8 +140,10 @@ def learns(name: str, rows: Sequence[Row], least: float = 5.0) -> Goal:
 def summary(rows: Sequence[Row]) -> Row:
     """Return mean and spread over seeds of the numbers of an arm; the spread of one seed is not known."""
     found: Row = {"seeds": len(rows)}
-    for name in ("auc", "improvement", "log_loss", "calibration_error", "calibration_error_debiased", "cpu_seconds"):
-        values = np.array([row[name] for row in rows if name in row], dtype=np.float64)
+    names = ("auc", "improvement", "log_loss", "calibration_error", "calibration_error_debiased", "training_seconds")
+    timed = [{**row, "training_seconds": sum(_trained(row).values())} for row in rows]
+    for name in names:
+        values = np.array([row[name] for row in timed if name in row], dtype=np.float64)
         if len(values):
             spread = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
             found[name] = {"value": float(values.mean()), "spread": spread}
@@ -144,6 +152,22 @@ def summary(rows: Sequence[Row]) -> Row:
         found["relations"] = {key: float(np.mean([one[key] for one in told])) for key in told[0]}
     found["settings"] = rows[0]["settings"]
     return found
+
+
+def cpu_hours(rows: Rows) -> dict[str, float]:
+    """Return the processor time behind rows in hours; a run that several rows share counts once."""
+    trained = {name: seconds for row in rows.values() for name, seconds in _trained(row).items()}
+    runs = {name: seconds for row in rows.values() for name, seconds in row["runs"].items()}
+    training = sum(trained.values())
+    judging = sum(row["judging_seconds"] for row in rows.values())
+    pretraining = sum(runs.values()) - training
+    parts = {"pretraining": pretraining, "training": training, "judging": judging}
+    return {name: round(seconds / 3600.0, 3) for name, seconds in {**parts, "total": sum(parts.values())}.items()}
+
+
+def _trained(row: Row) -> dict[str, float]:
+    """Return the processor time of a row's training by its run folder, without that of the pre-training."""
+    return {name: seconds for name, seconds in row["runs"].items() if not name.startswith(PRETRAINED)}
 
 
 def curve_of(rows: Mapping[int, Sequence[Row]], what: str = "auc") -> LearningCurve | None:
@@ -176,3 +200,19 @@ def saved(reference: LearningCurve | None, better: LearningCurve | None, size: i
     row: Row = {"factor": 1.0 / found.factor, "low": 1.0 / found.high, "high": 1.0 / found.low}
     begins_above = better.value[0] > reference.value[list(reference.sizes).index(size)]
     return {**row, "least": float(size / better.sizes[0]) if begins_above else None}
+
+
+def spares(name: str, found: Row | None, size: int) -> Goal:
+    """Return the goal that an arm needs half of the events, with half of the 68 % interval as its error.
+
+    Of an arm that is better from the first size on only the least factor is known, and no error.
+
+    Args:
+        name: The arm.
+        found: What ``saved`` returned.
+        size: Training events a class of the reference.
+    """
+    title = f"data saved by {name} at the AUC of scratch with {size}"
+    if found is not None and found["least"] is None:
+        return Goal(title, found["factor"], ">=", 2.0, 0.5 * (found["high"] - found["low"]))
+    return Goal(title, found["least"] if found is not None else None, ">=", 2.0)

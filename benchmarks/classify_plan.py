@@ -9,7 +9,19 @@ from typing import Any, Final
 from classify_cuts import Cuts
 from classify_run import Arm, Pretext, Settings
 
-__all__ = ["FULL", "FULL_CUTS", "OBSERVABLES", "PRETEXT", "QUICK", "QUICK_CUTS", "Forms", "Plan", "Size", "trials_of"]
+__all__ = [
+    "FULL",
+    "FULL_CUTS",
+    "OBSERVABLES",
+    "PRETEXT",
+    "QUICK",
+    "QUICK_CUTS",
+    "Forms",
+    "Plan",
+    "Size",
+    "prolonged",
+    "trials_of",
+]
 
 FULL_CUTS: Final = Cuts(64_000, 16_000, 50_000)
 QUICK_CUTS: Final = Cuts(480, 120, 700)
@@ -36,7 +48,8 @@ class Size:
         seeds: How many seeds.
         epochs: What is tried, fewer and more passes over the training events.
         batch_size: Events in a step.
-        tuned_at: Size whose settings are taken, where none are tried; the epochs are then the first.
+        rates: Learning rates that are tried, unless by plain stochastic gradient descent, which has its own.
+        tuned_at: Size whose learning rate is taken, so that only epochs are tried; ``None`` where rates are.
         only: Names of arms, where not all are trained.
     """
 
@@ -44,6 +57,7 @@ class Size:
     seeds: int
     epochs: tuple[int, ...]
     batch_size: int
+    rates: tuple[float, ...] = _RATES
     tuned_at: int | None = None
     only: tuple[str, ...] = ()
 
@@ -58,6 +72,7 @@ class Plan:
         signals: What is told from background; trials are made with the first, and the others take its settings.
         sizes: The sizes.
         trials: How many of the listed trials.
+        told: Arms whose pre-training is asked for the types of hidden jets.
     """
 
     name: str
@@ -65,6 +80,7 @@ class Plan:
     signals: tuple[str, ...]
     sizes: tuple[Size, ...]
     trials: int
+    told: tuple[str, ...] = ()
 
     def arm(self, name: str) -> Arm:
         """Return the arm of that name."""
@@ -74,13 +90,14 @@ class Plan:
         """Return the size of so many events."""
         return next(one for one in self.sizes if one.events == events)
 
-    def tuned(self, size: Size) -> Size:
-        """Return the size whose trials give the settings of a size: its own, or another's."""
-        return self.size(size.tuned_at) if size.tuned_at else size
-
     def arms_at(self, size: Size) -> tuple[Arm, ...]:
         """Return what is trained at a size."""
         return tuple(one for one in self.arms if not size.only or one.name in size.only)
+
+    def tried(self, size: Size) -> int:
+        """Return how many trials every arm has at a size; none where there is nothing to choose."""
+        number = len(size.epochs) if size.tuned_at else self.trials
+        return number if number > 1 else 0
 
 
 @dataclass(frozen=True)
@@ -102,9 +119,10 @@ class Forms:
     pretraining: Mapping[str, Any]
 
 
-# A step costs 0.33 ms an event on a busy core: trials at 16,000 events would take half of the whole time.
+# A step costs 0.17 ms an event on a quiet core, and 0.33 ms on a busy one: trials of all rates at 16,000 events would
+# take half of the whole time.
 FULL: Final = Forms(
-    (Size(1_000, 5, (20, 60), 128), Size(4_000, 5, (10, 30), 128), Size(16_000, 3, (10,), 256, tuned_at=4_000)),
+    (Size(1_000, 5, (20, 60), 128), Size(4_000, 5, (10, 30), 128), Size(16_000, 5, (10, 30), 256, tuned_at=4_000)),
     8,
     FULL_CUTS,
     {"width": 64, "heads": 4, "blocks": 6},
@@ -120,7 +138,7 @@ QUICK: Final = Forms(
 
 
 def trials_of(arm: Arm, size: Size, trials: int) -> tuple[Settings, ...]:
-    """Return the settings that an arm tries at a size; every arm has as many.
+    """Return the settings that an arm tries at a size that has no others to begin from; every arm has as many.
 
     Networks try learning rates and epochs; boosted trees numbers of trees, with their learning rates, and depths.
 
@@ -134,7 +152,30 @@ def trials_of(arm: Arm, size: Size, trials: int) -> tuple[Settings, ...]:
             {"trees": trees, "learning_rate": rate, "depth": depth} for trees, rate in _FORESTS for depth in (3, 5)
         ]
         return tuple(forests[:trials])
-    shared = {"batch_size": size.batch_size, "ema": 0.99}
-    rates = _RATES_OF_DESCENT if arm.training.get("optimiser") == "sgd" else _RATES
-    tried = [{"learning_rate": rate, "epochs": epochs, **shared} for rate in reversed(rates) for epochs in size.epochs]
+    rates = _RATES_OF_DESCENT if arm.training.get("optimiser") == "sgd" else size.rates
+    tried = [
+        {"learning_rate": rate, "epochs": epochs, **_steps_of(size)}
+        for rate in reversed(rates)
+        for epochs in size.epochs
+    ]
     return tuple(tried[:trials])
+
+
+def prolonged(arm: Arm, size: Size, settings: Settings) -> tuple[Settings, ...]:
+    """Return the settings that an arm tries at a size, given those of another one: all of its epochs.
+
+    Boosted trees have more trees in the place of more epochs.
+
+    Args:
+        arm: The arm.
+        size: The size.
+        settings: What is best at the other size.
+    """
+    if not arm.is_network:
+        more = [epochs // size.epochs[0] for epochs in size.epochs]
+        return tuple({**settings, "trees": settings["trees"] * times} for times in more)
+    return tuple({**settings, "epochs": epochs, **_steps_of(size)} for epochs in size.epochs)
+
+
+def _steps_of(size: Size) -> Settings:
+    return {"batch_size": size.batch_size, "ema": 0.99}

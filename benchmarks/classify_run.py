@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import time
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import tomli_w
+import torch
 
 from castalia.apps.classify.events import balanced, event_batch, labelled
 from castalia.apps.classify.judged_sample import JudgeRequest, read_judged_sample
-from castalia.apps.classify.judging import JudgedClasses, Judgement, judge
+from castalia.apps.classify.judging import JudgedClasses, Judgement, judge, log_loss
 from castalia.apps.classify.model import ClassifierRun
 from castalia.apps.classify.pretrain import pretrain
 from castalia.apps.classify.relations import Relations as RecognisedRelations
@@ -26,31 +30,76 @@ from castalia.data.loading import load_arrays
 from castalia.estimators.arrays import to_numpy
 from castalia.physics.semileptonic import SEMILEPTONIC_OBSERVABLES
 from castalia.runs.folder import RunFolder
-from classify_cuts import BACKGROUND, LABEL, Cuts, Relations, labelled_files, unlabelled_files
+from classify_cuts import (
+    BACKGROUND,
+    LABEL,
+    Cuts,
+    Relations,
+    digest_of,
+    labelled_files,
+    unlabelled_files,
+    validation_file,
+)
 from collider_samples import alone_with
-from record import ROOT
+from record import ROOT, state_of
 
-__all__ = ["SOURCES", "Arm", "Bench", "Pretext", "Settings", "judged", "validation_loss"]
+__all__ = [
+    "PRETRAINED",
+    "SOURCES",
+    "TRAINED",
+    "Arm",
+    "Bench",
+    "Pretext",
+    "Settings",
+    "judged",
+    "seconds_of",
+    "validation_loss",
+]
 
 _EXAMPLE: Final = ROOT / "examples" / "classify.toml"
 _EXAMPLE_OF_PRETRAINING: Final = ROOT / "examples" / "classify_pretrain.toml"
 
-SOURCES: Final = [
-    "benchmarks/classify_cuts.py",
-    "benchmarks/classify_data.py",
-    "benchmarks/classify_jobs.py",
-    "benchmarks/classify_measures.py",
-    "benchmarks/classify_plan.py",
-    "benchmarks/classify_run.py",
+PRETRAINED: Final = "pretrained"
+"""What names of run folders of pre-trainings begin with."""
+
+_RELATED: Final = 10_000  # events whose relations are judged: of each some 20 pairs
+
+TRAINED: Final = (
     "examples/classify.toml",
     "examples/classify_pretrain.toml",
-    "src/castalia/apps/classify",
+    *(f"src/castalia/apps/classify/{name}.py" for name in ("config", "events", "pretrain", "train", "training_run")),
+    "src/castalia/data/objects.py",
+    "src/castalia/data/typed_objects.py",
+    "src/castalia/estimators/arrays.py",
     "src/castalia/estimators/classification",
-    "src/castalia/metrics",
-    "src/castalia/nn",
+    "src/castalia/estimators/moments.py",
+    "src/castalia/estimators/pair_features.py",
+    "src/castalia/estimators/scaling.py",
+    *(
+        f"src/castalia/nn/{name}.py"
+        for name in ("activation", "graph_attention", "mlp", "packed_attention", "transformer")
+    ),
+    "src/castalia/rng.py",
     "src/castalia/training",
+)
+"""What a trained model depends on, beside its configuration and the events that it learns from."""
+
+SOURCES: Final = [
+    *(f"benchmarks/classify_{name}.py" for name in ("cuts", "data", "jobs", "measures", "plan", "run", "types")),
+    "benchmarks/classify_other_detector.toml",
+    "benchmarks/collider_samples.py",
+    "benchmarks/scan_heavy_higgs_data.py",
+    *TRAINED,
+    *(f"src/castalia/apps/classify/{name}.py" for name in ("judged_sample", "judging", "model", "relations")),
+    *(
+        f"src/castalia/metrics/{name}.py"
+        for name in ("auc", "learning_curve", "relations", "reliability", "roc", "scored", "weighted_auc")
+    ),
 ]
-"""What every one of these benchmarks measures."""
+"""What every one of these benchmarks measures.
+
+What generates the events changes often and is not in it: every row has the hash of the samples instead.
+"""
 
 Settings = Mapping[str, Any]
 """What is tuned: keys of ``[training]`` of a network, options of boosted trees."""
@@ -83,7 +132,6 @@ class Arm:
         pretext: What its backbone was pre-trained on; ``None`` for nothing.
         observables: Whether it is given high-level variables.
         relations: Whose ancestors objects have in training.
-        like: Arms, of which the one that is best on validation events gives it its options as well.
     """
 
     name: str
@@ -93,7 +141,6 @@ class Arm:
     pretext: Pretext | None = None
     observables: bool = False
     relations: Relations = "true"
-    like: tuple[str, ...] = ()
 
     @property
     def is_network(self) -> bool:
@@ -118,10 +165,10 @@ class Bench:
     pretraining: Mapping[str, Any]
 
     def run(self, arm: Arm, signal: str, events: int, seed: int, settings: Settings) -> Path:
-        """Return the run folder of a training, trained where there is none of the same configuration.
+        """Return the run folder of a training, trained where there is none like it.
 
-        A training that was stopped goes on. What is known of a run is its configuration: remove its folder to train
-        anew with changed sources.
+        A training that was stopped goes on. Another one is like it if configuration, events, pre-training and
+        ``TRAINED`` are the same.
 
         Args:
             arm: What is trained.
@@ -134,24 +181,38 @@ class Bench:
             ConfigError: If the configuration is wrong.
             DataError: If a sample is missing or has too few events.
         """
-        text = self.configuration(arm, signal, events, seed, settings)
+        files = labelled_files(self.samples.absolute(), self.cuts, signal, events, seed, arm.relations)
+        text = self.configuration(arm, signal, files, seed, settings)
         backbone = None if arm.pretext is None else self.pretrained(arm, arm.pretext)
-        return self._made(arm.preset, text, backbone, train)
+        return self._made(arm.preset, text, files, backbone, train)
 
     def pretrained(self, arm: Arm, pretext: Pretext) -> Path:
         """Return the run folder of the pre-training that an arm begins from; see ``run``."""
         content = tomllib.loads(_EXAMPLE_OF_PRETRAINING.read_text(encoding="utf-8"))
         files = unlabelled_files(self.samples.absolute(), pretext.shuffled)
-        content["data"]["files"] = [str(one) for one in files]
+        content["data"] |= {key: [str(one) for one in paths] for key, paths in files.items()}
         weights = {"type_weight": pretext.type_weight, "kinematics_weight": pretext.kinematics_weight}
         content["model"] = {"options": {**weights, "backbone": self._options(arm)["backbone"]}}
         content["training"] |= self.pretraining
-        return self._made("pretrained", tomli_w.dumps(content), None, pretrain)
+        return self._made(PRETRAINED, tomli_w.dumps(content), chain(*files.values()), None, pretrain)
 
-    def configuration(self, arm: Arm, signal: str, events: int, seed: int, settings: Settings) -> str:
-        """Return the TOML text of a training: the example with other files and another model."""
+    def validation_file(self, signal: str) -> Path:
+        """Return the file that trials with a signal are scored on."""
+        return validation_file(self.samples.absolute(), self.cuts, signal)
+
+    def configuration(
+        self, arm: Arm, signal: str, files: tuple[Path, Path, Path], seed: int, settings: Settings
+    ) -> str:
+        """Return the TOML text of a training: the example with other files and another model.
+
+        Args:
+            arm: What is trained.
+            signal: Name of the second class.
+            files: Files of training, validation and test.
+            seed: Seed of the training.
+            settings: What is tuned.
+        """
         content = tomllib.loads(_EXAMPLE.read_text(encoding="utf-8"))
-        files = labelled_files(self.samples.absolute(), self.cuts, signal, events, seed, arm.relations)
         keys = ("files", "validation_files", "test_files")
         content["data"] |= {key: [str(path)] for key, path in zip(keys, files, strict=True)}
         content["label"], content["classes"] = LABEL, {BACKGROUND: 0, signal: 1}
@@ -170,38 +231,65 @@ class Bench:
     def _options(self, arm: Arm) -> dict[str, Any]:
         """Return the options of an arm's model with the whole backbone, as a pre-training must have the same."""
         options = dict(arm.options)
-        if "backbone" in options:
+        if "backbone" in options and options["backbone"].get("kind") != "graph":
             options["backbone"] = {**options["backbone"], **self.backbone}
         return options
 
     def _made(
-        self, name: str, text: str, backbone: Path | None, make: Callable[[TrainRequest], dict[str, Any]]
+        self,
+        name: str,
+        text: str,
+        files: Iterable[Path],
+        backbone: Path | None,
+        make: Callable[[TrainRequest], dict[str, Any]],
     ) -> Path:
-        told = f"{text}\n{None if backbone is None else backbone.name}"
-        run = self.samples / "runs" / f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+        told = (text, digest_of(files), state_of(TRAINED), None if backbone is None else backbone.name)
+        run = self.samples / "runs" / f"{name}-{hashlib.sha256(repr(told).encode()).hexdigest()[:12]}"
         with alone_with(run):
             begun = (run / "run.json").exists()
             if not begun or RunFolder.open(run).record.status != "finished":
-                config = run.with_suffix(".toml")
+                config, before, began = run.with_suffix(".toml"), seconds_of(run), time.process_time()
                 write_text(config, text)
-                make(TrainRequest(config, run, pretrained=backbone, resume=begun))
+                try:
+                    make(TrainRequest(config, run, pretrained=backbone, resume=begun))
+                finally:  # a training that was stopped goes on, and has cost the time until then
+                    spent = before.get(run.name, 0.0) + time.process_time() - began
+                    behind = {} if backbone is None else seconds_of(backbone)
+                    write_text(_cost(run), json.dumps({**behind, run.name: round(spent, 1)}))
         return run
 
 
-def validation_loss(path: Path) -> float:
-    """Return the mean cross-entropy of the classes, in nats, on the validation events of a run, calibrated on them."""
-    run = ClassifierRun.open(path)
-    (features,) = run.config.samples().values()
-    loaded = load_arrays(features.data.paths(Path(), "validation_files"), features)
-    batch = event_batch(balanced(labelled({"": loaded}, run.config), run.config, "validation").arrays)
+def seconds_of(run: Path) -> dict[str, float]:
+    """Return the processor time in seconds of a training, and of the pre-training it began from, by run folder."""
+    found: dict[str, float] = json.loads(_cost(run).read_text(encoding="utf-8")) if _cost(run).exists() else {}
+    return found
+
+
+def _cost(run: Path) -> Path:
+    return run.with_suffix(".json")
+
+
+def validation_loss(run: Path, file: Path) -> float:
+    """Return the mean cross-entropy of the classes, in nats, of a calibrated run on the events of a file."""
+    opened = ClassifierRun.open(run)
+    (features,) = opened.config.samples().values()
+    loaded = load_arrays([file], features)
+    batch = event_batch(balanced(labelled({"": loaded}, opened.config), opened.config, "test").arrays)
     label = np.asarray(to_numpy(batch.target.flat[:, 0]), dtype=np.int64)
     weight = np.asarray(to_numpy(batch.weight), dtype=np.float64)
-    return judge(JudgedClasses(run.classes, label, weight, None, 1), run.probabilities(batch)).log_loss
+    return log_loss(JudgedClasses(opened.classes, label, weight, None, 1), opened.probabilities(batch))[0]
 
 
-def judged(path: Path) -> tuple[Judgement, RecognisedRelations | None]:
-    """Judge a run on its test events, by the code of ``castalia classify evaluate``."""
-    run = ClassifierRun.open(path)
-    sample = read_judged_sample([run], JudgeRequest((path,), (), Path()))
+def judged(run: Path, replicas: int) -> tuple[Judgement, RecognisedRelations | None]:
+    """Judge a run on its test events, by the code of ``castalia classify evaluate``.
+
+    Args:
+        run: The run folder.
+        replicas: Bootstrap replicas of the ROC curve.
+    """
+    opened = ClassifierRun.open(run)
+    sample = read_judged_sample([opened], JudgeRequest((run,), (), Path()))
     (batch,) = sample.batches
-    return judge(sample.events, run.probabilities(batch)), recognised_relations(run, batch)
+    judgement = judge(sample.events, opened.probabilities(batch), replicas=replicas)
+    some = torch.arange(0, len(batch), max(1, len(batch) // _RELATED))
+    return judgement, recognised_relations(opened, batch.take(some))

@@ -7,6 +7,7 @@ or, for the quick form, ``NAME_quick``. A long one keeps finished trainings with
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import math
 import operator
@@ -15,8 +16,10 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +34,16 @@ __all__ = [
     "load_rows",
     "machine",
     "result_path",
+    "state_of",
     "write_result",
 ]
 
 FORMAT = 1
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+
+_OWN: dict[Path, dict[str, Any]] = {}
+"""Rows that this process has added, by the result file."""
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -149,6 +156,17 @@ def changed_since(commit: str | None, paths: Sequence[str], root: Path = ROOT) -
     ]
 
 
+@cache
+def state_of(paths: tuple[str, ...], root: Path = ROOT) -> str:
+    """Return a few characters that change with the content of ``paths``, as git knows it and as it differs from that.
+
+    They are the same for as long as the process lives, whose code is loaded already.
+    """
+    known = _git(root, "rev-parse", *(f"HEAD:{path}" for path in paths)).stdout
+    changes = _git(root, "diff", "HEAD", "--", *paths).stdout
+    return hashlib.sha256(f"{known}{changes}".encode()).hexdigest()[:12]
+
+
 def _plain(value: Any) -> Any:
     """Return ``value`` as JSON can hold it: NaN and infinity become null, NumPy scalars become numbers."""
     if isinstance(value, Mapping):
@@ -211,12 +229,16 @@ def write_result(
         seeds: Seeds used.
         seconds: Wall-clock time the benchmark took.
         root: The repository.
+
+    Raises:
+        RuntimeError: As :func:`add_row`.
     """
-    rows = load_rows(name, paths, root)
-    content = _frame(name, paths, seeds, seconds, root)
-    content["values"] = {**values, "rows": rows} if rows else dict(values)
-    content["goals"] = [{**asdict(one), "met": is_met(one.value, one.op, one.goal)} for one in goals]
-    return _write(result_path(name, root), content)
+    with _alone():
+        content = _frame(name, paths, seeds, seconds, root)
+        rows = _kept_rows(content, root)
+        content["values"] = {**values, "rows": rows} if rows else dict(values)
+        content["goals"] = [{**asdict(one), "met": is_met(one.value, one.op, one.goal)} for one in goals]
+        return _write(result_path(name, root), content)
 
 
 def load_rows(name: str, paths: Sequence[str], root: Path = ROOT) -> dict[str, Any]:
@@ -238,9 +260,36 @@ def add_row(
 
     Several processes may add rows of their own at the same time. Until :func:`write_result` completes it the file has
     no goals, and ``check.py`` calls it unfinished.
+
+    Raises:
+        RuntimeError: If rows would be lost, as the sources are no longer those that they were measured on.
     """
+    with _alone():
+        content = _frame(name, paths, [], seconds, root)
+        content["values"] = {"rows": {**_kept_rows(content, root), key: dict(row)}}
+        path = _write(result_path(name, root), content)
+        _OWN.setdefault(path, {})[key] = dict(row)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other process changes a result, and keep others waiting."""
     with Path(__file__).open(encoding="utf-8") as own:
         fcntl.flock(own, fcntl.LOCK_EX)
-        content = _frame(name, paths, [], seconds, root)
-        content["values"] = {"rows": {**load_rows(name, paths, root), key: dict(row)}}
-        _write(result_path(name, root), content)
+        yield
+
+
+def _kept_rows(content: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """Return the rows that stay in a result file whose new content is this.
+
+    Rows of committed sources are not mixed with others: in a dirty tree only those of this process stay.
+    """
+    path = result_path(content["name"], root)
+    there, own = load_rows(content["name"], content["paths"], root), _OWN.get(path, {})
+    lost = there.keys() if content["dirty"] else own.keys() - there.keys()
+    if lost:
+        raise RuntimeError(
+            f"{path}: row {min(lost)!r} and {len(lost) - 1} more were measured on other sources than those of now; "
+            "commit changes, or put the old sources back, and run it again."
+        )
+    return {**there, **own}

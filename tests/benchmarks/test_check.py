@@ -1,7 +1,9 @@
 """The check of the result files accepts a true one, and names every planted falsehood."""
 
+import fcntl
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -194,6 +196,76 @@ def test_rows_of_other_sources_are_not_taken_up(repository):
     (repository / "src" / "measured.py").write_text("x = 2\n")
     commit(repository)
     assert record.load_rows("speed", PATHS, repository) == {}
+
+
+def add(root: Path, key: str) -> None:
+    record.add_row("speed", key, {"kl": 0.01}, paths=PATHS, seconds=1.0, root=root)
+
+
+def rows_of(root: Path) -> list[str]:
+    return sorted(json.loads(record.result_path("speed", root).read_text())["values"]["rows"])
+
+
+def test_rows_of_committed_sources_are_not_given_up_for_a_dirty_tree(repository):
+    add(repository, "seed 1")
+    (repository / "notes.txt").write_text("scratch")
+    for attempt in (lambda: add(repository, "seed 2"), lambda: write(repository)):
+        with pytest.raises(RuntimeError, match=r"row 'seed 1' and 0 more .* commit changes"):
+            attempt()
+    (repository / "notes.txt").unlink()
+    add(repository, "seed 2")
+    assert rows_of(repository) == ["seed 1", "seed 2"]
+
+
+def test_a_dirty_tree_keeps_the_rows_of_its_process(repository, monkeypatch):
+    (repository / "notes.txt").write_text("scratch")
+    add(repository, "seed 1")
+    add(repository, "seed 2")
+    write(repository)
+    assert rows_of(repository) == ["seed 1", "seed 2"]
+    commit(repository)
+    with pytest.raises(RuntimeError, match="measured on other sources"):
+        add(repository, "seed 3")  # the file would say that all are of this commit
+    monkeypatch.setattr(record, "_OWN", {})  # as of another process, which begins anew
+    add(repository, "seed 3")
+    assert rows_of(repository) == ["seed 3"]
+
+
+def test_rows_are_not_taken_over_by_sources_that_changed_meanwhile(repository):
+    add(repository, "seed 1")
+    (repository / "src" / "measured.py").write_text("x = 2\n")
+    commit(repository)
+    with pytest.raises(RuntimeError, match="row 'seed 1' and 0 more were measured on other sources"):
+        add(repository, "seed 2")
+    assert rows_of(repository) == ["seed 1"]
+
+
+def test_a_result_waits_for_the_row_of_another_process(repository):
+    add(repository, "seed 1")
+    with Path(record.__file__).open() as other, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        written = pool.submit(write, repository)
+        with pytest.raises(TimeoutError):
+            written.result(timeout=0.5)
+        fcntl.flock(other, fcntl.LOCK_UN)
+        written.result()
+    assert rows_of(repository) == ["seed 1"]
+
+
+def test_the_state_of_sources_is_what_is_in_them(repository):
+    def state():
+        record.state_of.cache_clear()  # as of another process
+        return record.state_of(("src", "benchmarks/speed.py"), repository)
+
+    first = state()
+    (repository / "notes.txt").write_text("scratch")
+    commit(repository)
+    assert state() == first
+    (repository / "src" / "measured.py").write_text("x = 2\n")
+    edited = state()
+    commit(repository)
+    assert len({first, edited, state()}) == 3
+    assert record.state_of(("src", "benchmarks/speed.py"), repository) == state()
 
 
 def test_the_machine_is_described_without_its_name():

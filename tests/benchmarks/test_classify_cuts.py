@@ -8,7 +8,8 @@ import pytest
 
 from castalia.data.readers import open_reader
 from castalia.errors import DataError
-from classify_cuts import LABEL, Cuts, labelled_files, unlabelled_files
+from classify_cuts import LABEL, Cuts, digest_of, labelled_files, unlabelled_files, validation_file
+from classify_data import UNLABELLED
 from collider_samples import alone_with
 
 CUTS = Cuts(400, 100, 400)
@@ -90,7 +91,7 @@ def test_random_relations_are_those_of_any_object(classify_samples):
 
 
 def test_shuffled_objects_are_in_random_events(classify_samples):
-    before, after = (unlabelled_files(classify_samples, shuffled)[0] for shuffled in (False, True))
+    before, after = (unlabelled_files(classify_samples, shuffled)["files"][0] for shuffled in (False, True))
     own, shuffled = whole(before), whole(after)
     assert ak.array_equal(ak.num(own["jet_pt"]), ak.num(shuffled["jet_pt"]))
     pt, eta = (ak.to_numpy(ak.flatten(own[name])) for name in ("jet_pt", "jet_eta"))
@@ -100,6 +101,37 @@ def test_shuffled_objects_are_in_random_events(classify_samples):
     assert np.mean(own["met_pt"] == shuffled["met_pt"]) < 0.01
     together = zip(shuffled["met_pt"], shuffled["met_phi"], strict=True)
     assert set(together) == set(zip(own["met_pt"], own["met_phi"], strict=True))
+
+
+def test_a_pre_training_learns_from_all_but_what_is_checked(classify_samples):
+    plain, shuffled = (unlabelled_files(classify_samples, one) for one in (False, True))
+    for number, process in enumerate(UNLABELLED):
+        every = events_of(whole(classify_samples / f"unlabelled_{process}.parquet"))
+        parts = [events_of(whole(plain[key][number])) for key in ("files", "validation_files", "test_files")]
+        assert [len(one) for one in parts] == [len(every) - 2 * 22, 22, 22]
+        assert set().union(*parts) == every
+    assert shuffled["test_files"] == plain["test_files"]
+    assert not set(shuffled["files"] + shuffled["validation_files"]) & set(plain["files"] + plain["validation_files"])
+
+
+def test_trials_are_scored_on_the_events_that_parts_for_validation_come_from(classify_samples):
+    found = events_of(whole(validation_file(classify_samples, CUTS, "heavy_higgs")))
+    assert len(found) == 2 * CUTS.validation
+    for seed in (1, 2, 3, 4):
+        training, part, test = (
+            events_of(whole(one)) for one in labelled_files(classify_samples, CUTS, "heavy_higgs", 100, seed)
+        )
+        assert part < found
+        assert not found & (training | test)
+
+
+def test_a_cut_by_other_code_is_made_anew(classify_samples, monkeypatch):
+    path = validation_file(classify_samples, CUTS, "heavy_higgs")
+    before, digest = path.stat().st_mtime_ns, digest_of([path])
+    assert validation_file(classify_samples, CUTS, "heavy_higgs").stat().st_mtime_ns == before
+    monkeypatch.setattr("classify_cuts.state_of", lambda _: "other")
+    assert validation_file(classify_samples, CUTS, "heavy_higgs").stat().st_mtime_ns > before
+    assert digest_of([path]) == digest
 
 
 def test_what_one_process_makes_another_waits_for(tmp_path):

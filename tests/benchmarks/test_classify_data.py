@@ -1,5 +1,7 @@
 """Samples of the classification benchmarks: no seed comes twice, the mixture is that stated, and copies are true."""
 
+from dataclasses import replace
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -18,17 +20,20 @@ from collider_samples import Sample
 
 def test_no_two_samples_share_events():
     of_others = [*scan.FULL.every, *scan.QUICK.every, *unfold_data.FULL, *unfold_data.QUICK]
-    own = [sample for part in (*FULL, *QUICK) for sample in part.samples if not part.of_scan]
+    own = [sample for part in (*FULL, *QUICK) for sample in part.samples]
     seeds = [sample.seed for sample in own]
     assert len(set(seeds)) == len(seeds)
     assert not set(seeds) & {sample.seed for sample in of_others}
     assert [part.name for part in FULL] == [part.name for part in QUICK]
 
 
-def test_the_labelled_pairs_of_top_quarks_are_those_of_the_scan():
-    assert FULL[0].samples == (scan.FULL.background, scan.FULL.pool)
-    assert QUICK[0].samples == (scan.QUICK.background, scan.QUICK.pool)
-    assert sum(part.of_scan for part in FULL) == 1
+def test_the_labelled_pairs_of_top_quarks_are_those_of_the_scan_and_a_few_more():
+    assert FULL[0].of_scan == (scan.FULL.background,)
+    assert QUICK[0].of_scan == (scan.QUICK.background,)
+    assert sum(bool(part.of_scan) for part in FULL) == 1
+    (more,) = FULL[0].samples
+    assert (more.process, more.parameters) == ("ttbar", scan.FULL.background.parameters)
+    assert more.events < 0.02 * scan.FULL.background.events
 
 
 def test_sizes_and_fractions_are_those_stated():
@@ -72,7 +77,7 @@ def made(tmp_path_factory):
     samples = tuple(
         Sample(f"wjets_{seed}", "wjets", 60, seed, tune="a14", card=classify_data._CARD) for seed in (701, 702)
     )
-    part = Part("both", samples, "selected", 20)
+    part = Part("both", samples[1:], "selected", 20, samples[:1])
     return part, folder, make_parts([part], folder, folder / "scan", 1)["both"]
 
 
@@ -81,9 +86,11 @@ def test_selected_events_are_copied_with_their_ancestors(made):
     assert verify(path).passed
     found = whole(path, SCHEMA.names)
     assert len(found) == 20
-    sources = [whole(folder / "samples" / f"{sample.name}.parquet", SCHEMA.names) for sample in part.samples]
+    samples = {"scan": part.of_scan, "samples": part.samples}
+    sources = [(one, whole(folder / where / f"{one.name}.parquet", SCHEMA.names)) for where in samples
+               for one in samples[where]]  # fmt: skip
     place = 0
-    for sample, source in zip(part.samples, sources, strict=True):
+    for sample, source in sources:
         rows = np.flatnonzero(source["selected"])[: 20 - place]
         piece = found.slice(place, place + len(rows))
         assert piece["run"].tolist() == [sample.seed] * len(rows)
@@ -103,7 +110,7 @@ def test_a_file_that_is_there_is_kept_and_another_is_made_anew(made):
     before = path.stat().st_mtime_ns
     make_parts([part], folder, folder / "scan", 1)
     assert path.stat().st_mtime_ns == before
-    fewer = Part(part.name, part.samples, part.selection, 5)
+    fewer = replace(part, events=5)
     assert len(whole(make_parts([fewer], folder, folder / "scan", 1)["both"], ["event"])) == 5
     make_parts([part], folder, folder / "scan", 1)
 
@@ -111,7 +118,7 @@ def test_a_file_that_is_there_is_kept_and_another_is_made_anew(made):
 def test_too_few_selected_events_and_another_card_are_refused(made):
     part, folder, _ = made
     with pytest.raises(DataError, match="selected events of 1000; generate more"):
-        make_parts([Part("more", part.samples, part.selection, 1000)], folder, folder / "scan", 1)
+        make_parts([replace(part, name="more", events=1000)], folder, folder / "scan", 1)
     assert not (folder / "more.parquet").exists()
     plain = Sample(part.samples[0].name, "wjets", 60, 701, tune="a14")
     with pytest.raises(DataError, match="is wanted; move it away"):

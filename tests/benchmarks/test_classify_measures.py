@@ -5,7 +5,19 @@ import pytest
 
 from castalia.apps.classify.judging import JudgedClasses, judge
 from castalia.rng import Stream
-from classify_measures import ahead, curve_of, curves_of, difference, learns, row_of, saved, summary
+from classify_measures import (
+    GROUPS,
+    ahead,
+    cpu_hours,
+    curve_of,
+    curves_of,
+    difference,
+    learns,
+    row_of,
+    saved,
+    spares,
+    summary,
+)
 
 EVENTS = 4_000
 
@@ -16,7 +28,8 @@ def judged(shift: float, counter: int):
     shared, own = Stream(1, "shared").at(), Stream(1, "own").at(counter)
     score = shift * label + shared.normal(size=2 * EVENTS) + 0.05 * own.normal(size=2 * EVENTS)
     one = 1 / (1 + np.exp(-score))
-    return judge(JudgedClasses(("a", "b"), label, np.ones(2 * EVENTS), None, 1), np.column_stack([1 - one, one]))
+    events = JudgedClasses(("a", "b"), label, np.ones(2 * EVENTS), None, 1)
+    return judge(events, np.column_stack([1 - one, one]), replicas=GROUPS)
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +75,10 @@ def test_the_same_difference_is_ahead_one_way_only(rows):
 def test_seeds_that_scatter_are_part_of_the_error(rows):
     scattered = [{**row, "auc": row["auc"] + move} for row, move in zip(rows[1.1], (-0.1, 0.0, 0.1), strict=True)]
     assert difference(scattered, rows[1.0])[1] == pytest.approx(0.1 / np.sqrt(3), rel=0.1)
-    table = summary([{**row, "settings": {}, "cpu_seconds": 2.0} for row in scattered])
+    spent = {"runs": {"classify-1": 2.0, "pretrained-1": 9.0}}
+    table = summary([{**row, "settings": {}, **spent} for row in scattered])
     assert table["auc"]["spread"] == pytest.approx(0.1, rel=0.1)
-    assert (table["seeds"], table["cpu_seconds"]["value"]) == (3, 2.0)
+    assert (table["seeds"], table["training_seconds"]["value"]) == (3, 2.0)
 
 
 def test_half_the_events_for_the_same_auc_is_a_factor_of_two():
@@ -82,6 +96,22 @@ def test_half_the_events_for_the_same_auc_is_a_factor_of_two():
     above = saved(curve_of(scratch), curve_of(arm(0.5)), 16_000)
     assert above["least"] == 16.0
     assert np.isnan(above["factor"])
+    goal = spares("better", found, 16_000)
+    assert goal.value == pytest.approx(2.0, rel=1e-6)
+    assert goal.error == 0.5 * (found["high"] - found["low"]) > 0
+    assert (spares("better", above, 16_000).value, spares("better", above, 16_000).error) == (16.0, None)
+    assert spares("better", None, 16_000).value is None
     assert saved(curve_of(scratch), curve_of({}), 16_000) is None
     assert saved(curve_of({1_000: scratch[1_000]}), curve_of(better), 16_000) is None
     assert set(curves_of({"scratch": scratch, "none": {}})) == {"scratch"}
+
+
+def test_a_run_that_rows_share_costs_once():
+    rows = {
+        "trial": {"runs": {"pretrained-1": 3600.0, "classify-1": 360.0}, "judging_seconds": 36.0},
+        "seed 1": {"runs": {"pretrained-1": 3600.0, "classify-1": 360.0}, "judging_seconds": 36.0},
+        "seed 2": {"runs": {"pretrained-1": 3600.0, "classify-2": 360.0}, "judging_seconds": 36.0},
+        "types": {"runs": {"pretrained-1": 3600.0}, "judging_seconds": 0.0},
+    }
+    assert cpu_hours(rows) == {"pretraining": 1.0, "training": 0.2, "judging": 0.03, "total": 1.23}
+    assert cpu_hours({})["total"] == 0

@@ -1,10 +1,16 @@
 """The floor of a classifier's speed: its multiply-adds are those that torch makes, and shares are of that floor."""
 
+import itertools
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+import classify_speed as module
 from classify_speed import VARIANTS, events, model, multiply_adds, speed_of
+
+SMALL = {"preset": "classify", "options": {"backbone": {"width": 8, "heads": 2, "blocks": 1, "pairwise": False}}}
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -23,9 +29,20 @@ def test_relations_cost_in_training_only():
 
 
 def test_a_small_model_is_measured():
-    small = {"backbone": {"width": 8, "heads": 2, "blocks": 1, "pairwise": False}}
-    found = speed_of(small, rounds=2, seconds=0.01)
+    found = speed_of(SMALL, rounds=2, seconds=0.01, attempts=1)
     assert 0 < found.training[0] < 1.5
     assert 0 < found.classification[0] < 1.5
     # Both shares are of the same floor, and a training step costs more than a classification.
     assert found.classified > found.trained > 0
+
+
+@pytest.mark.parametrize("disturbance", ["rate", "others", None])
+def test_a_disturbed_machine_is_tried_again_and_then_named(monkeypatch, disturbance):
+    rates = itertools.count(1) if disturbance == "rate" else itertools.repeat(1)
+    monkeypatch.setattr(module, "_product_rate", lambda *_: 1e9 * next(rates))
+    busy = SimpleNamespace(cores=lambda: 0.5 if disturbance == "others" else 0.1)
+    monkeypatch.setattr(module, "Others", lambda: busy)
+    tried, measured = [], module._measured
+    monkeypatch.setattr(module, "_measured", lambda *given: tried.append(1) or measured(*given))
+    found = speed_of(SMALL, rounds=2, seconds=0.0, attempts=3)
+    assert (found.noisy, len(tried)) == ((True, 3) if disturbance else (False, 1))

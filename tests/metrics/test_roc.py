@@ -49,6 +49,13 @@ def test_rejection_and_improvement_at_working_points() -> None:
     assert np.all((low < curve.improvement) & (curve.improvement < high))
 
 
+def test_fewer_replicas_are_the_first_of_more() -> None:
+    events = binormal(300, 300)
+    few, many = (roc_band(events, Stream(82, "few").at(), **words) for words in ({"replicas": 7}, {}))
+    assert few.replicas.shape == (7, 100)
+    np.testing.assert_array_equal(few.replicas, many.replicas[:7])
+
+
 def test_a_maximum_is_not_sought_where_no_background_is_left() -> None:
     events = binormal(300, 300)
     curve = roc_band(events, Stream(82, "few").at())

@@ -123,7 +123,7 @@ def predict(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Write the probability of each class for every event; the files need no labels.
+    """Append the probability of each class to every event; the files need no labels.
 
     Example: castalia classify predict run data.parquet -o scores.parquet --workers 2
     """

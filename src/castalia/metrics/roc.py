@@ -12,14 +12,16 @@ from castalia.errors import DataError
 from castalia.metrics.bands import ONE_SIGMA
 from castalia.metrics.scored import ScoredEvents
 
-__all__ = ["FEWEST_LEFT", "ImprovementMaximum", "RocBand", "WorkingPoint", "roc_band"]
+__all__ = ["FEWEST_LEFT", "REPLICAS", "ImprovementMaximum", "RocBand", "WorkingPoint", "roc_band"]
 
 Floats = NDArray[np.float64]
 
 FEWEST_LEFT: Final = 100
 """Background events that a working point needs for its maximum to be quoted: below, a maximum seeks fluctuations."""
 
-_REPLICAS = 200
+REPLICAS: Final = 200
+"""Bootstrap replicas of a curve, where nobody wants another number."""
+
 _FEWEST_EVENTS = 20  # of a class: with fewer, a replica may have none of them
 
 
@@ -134,7 +136,9 @@ class RocBand:
         )
 
 
-def roc_band(events: ScoredEvents, rng: np.random.Generator, signal: ArrayLike | None = None) -> RocBand:
+def roc_band(
+    events: ScoredEvents, rng: np.random.Generator, signal: ArrayLike | None = None, replicas: int = REPLICAS
+) -> RocBand:
     """Measure the ROC curve, and its replicas by the Poisson bootstrap of events.
 
     Between the scores of two events the curve is a straight line, and so it is across events of equal score.
@@ -143,6 +147,7 @@ def roc_band(events: ScoredEvents, rng: np.random.Generator, signal: ArrayLike |
         events: The events.
         rng: Random numbers of the bootstrap; the same for two classifiers on the same events pairs their replicas.
         signal: Signal efficiencies, increasing in (0, 1]; 1 to 100 % in steps of one by default.
+        replicas: Number of replicas; the first ones of more are the same.
 
     Raises:
         DataError: If the efficiencies do not increase within (0, 1], or a class has fewer than 20 events.
@@ -162,15 +167,15 @@ def roc_band(events: ScoredEvents, rng: np.random.Generator, signal: ArrayLike |
     passed = np.where(events.signal[order], events.weight[order], 0.0)
     faked = np.where(events.signal[order], 0.0, events.weight[order])
     nominal = _curve(passed, faked, ends, points)
-    replicas = np.empty((_REPLICAS, len(points)))
-    for one in replicas:
+    drawn = np.empty((replicas, len(points)))
+    for one in drawn:
         # Drawn in the order of the events, not of the scores: what pairs the replicas of two classifiers.
         times = rng.poisson(1.0, len(score))[order]
         one[:] = _curve(passed * times, faked * times, ends, points)
     rising = np.maximum.accumulate(np.cumsum(passed)[ends]) / passed.sum()
     place = np.minimum(np.searchsorted(rising, points - 1e-12), len(ends) - 1)
     left = np.cumsum(~events.signal[order])[ends][place]
-    return RocBand(points, nominal, replicas, score[ends[place]], left)
+    return RocBand(points, nominal, drawn, score[ends[place]], left)
 
 
 def _curve(passed: Floats, faked: Floats, ends: NDArray[np.int64], points: Floats) -> Floats:

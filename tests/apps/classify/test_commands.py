@@ -17,6 +17,7 @@ from castalia.apps.classify.training_run import TrainRequest
 from castalia.errors import ConfigError, StoppedError
 
 EVENTS = 1_500
+APPENDED = ("event_index", "score_light", "score_heavy", "out_of_range")
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +51,9 @@ def test_scores_tell_the_classes_apart(folder, tmp_path):
         assert summary["events"] == 600
         assert summary["flagged"] < 0.02 * 600
         table = read(tmp_path / f"{name}.parquet")
-        assert table.names == ("run", "luminosityBlock", "event", "weight", "event_index", "score_light",
-                               "score_heavy", "out_of_range")  # fmt: skip
+        before = read(folder / f"fresh_{name}.parquet")
+        assert table.names == (*before.names, *APPENDED)
+        assert all(ak.array_equal(ak.Array(table[one]), ak.Array(before[one])) for one in before.names)  # lists too
         np.testing.assert_allclose(table["score_light"] + table["score_heavy"], 1.0, atol=1e-12)
         np.testing.assert_array_equal(table["event_index"], np.arange(600))
         scores[name] = np.asarray(table["score_heavy"])
@@ -224,7 +226,25 @@ def test_measured_events_need_neither_weight_nor_identifiers(folder, tmp_path):
     path = write(tmp_path / "data.root", table)
     words = ("classify", "predict", folder / "run", path, "-o", tmp_path / "s.root")
     here(*words).good()
-    assert read(tmp_path / "s.root").names == ("event_index", "score_light", "score_heavy", "out_of_range")
+    assert read(tmp_path / "s.root").names == (*table.names, *APPENDED)
+
+
+def test_what_is_scored_again_has_the_new_scores(folder, tmp_path):
+    rest = read(folder / "fresh_light.parquet").slice(100, 300)
+    first, second = tmp_path / "first.parquet", tmp_path / "second.parquet"
+    write(tmp_path / "rest.parquet", rest.with_columns({"score_light": np.full(200, 7.0), "mine": np.arange(200.0)}))
+    words = ("classify", "predict", folder / "run")
+    here(*words, tmp_path / "rest.parquet", "-o", first).good()
+    here(*words, first, "-o", second).good()
+    hashes = column_hashes(first)
+    assert hashes == column_hashes(second)
+    assert read(second).names == (*rest.names, "mine", *APPENDED)
+    # Files with other columns are not one file.
+    two = here(*words, folder / "fresh_light.parquet", first, "-o", tmp_path / "two.parquet")
+    assert "first.parquet: has other columns or types than" in two.refused(3)
+    renamed = here(*words, folder / "fresh_light.parquet", "--rename", "event=process", "-o", tmp_path / "r.parquet")
+    renamed.good()
+    assert "process" in read(tmp_path / "r.parquet").names
 
 
 def test_files_with_a_layout_are_read_by_it_everywhere(folder, tmp_path):

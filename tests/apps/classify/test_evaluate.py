@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from castalia_console import here
 from class_toys import config, events, write
 
 TEST_EVENTS = 600
+SIGNS = np.where(np.arange(TEST_EVENTS) % 10 == 5, -1.0, 1.0)
 DECORRELATION = '[decorrelation]\ncolumn = "m_bb"\n'
 CONDITION = '[condition.m_bb]\ncolumn = "m_bb"\nunit = "GeV"\n'
 QUICK = "[training]\nepochs = {epochs}\nbatch_size = 256\nlearning_rate = 3e-2\nseed = {seed}\n"
@@ -102,10 +104,34 @@ def test_what_is_refused(folder, fresh, tmp_path):
     words = ("classify", "evaluate", folder / "good")
     output = ("-o", tmp_path / "report")
     assert "knows no such class" in here(*words, *fresh, *output, "--expect", "dark=3").refused(2)
+    assert "give --expect too" in here(*words, *fresh, *output, "--systematic", 0.1).refused(2)
     assert "needs the background, light" in here(*words, *fresh, *output, "--expect", "heavy=3").refused(2)
     assert "name the class of every file" in here(*words, fresh[0], "b.parquet", *output).refused(2)
     assert "Files are named for light" in here(*words, fresh[0], *output).refused(2)
     assert not (tmp_path / "report").exists()
+
+
+def test_events_of_either_sign_are_judged_without_ancestors(folder, tmp_path):
+    signed = '[data]\nweight = "sign"\n'
+    further = DECORRELATION + '[relations]\nsame_w = "from_w"\n'
+    files = []
+    for name, heavy in (("light", False), ("heavy", True)):
+        table = events(1000, heavy)
+        write(tmp_path / f"{name}.parquet", table.with_columns({"sign": np.ones(1000)}))
+        fresh = events(TEST_EVENTS, heavy, seed=2)
+        fresh = fresh.without([column for column in fresh.names if "_from_" in column])
+        files.append(f"{name}={tmp_path / f'fresh_{name}.parquet'}")
+        write(tmp_path / f"fresh_{name}.parquet", fresh.with_columns({"sign": SIGNS}))
+    path = config(tmp_path, data=signed, further=further, training=QUICK.format(epochs=4, seed=1))
+    here("classify", "train", path, "-o", tmp_path / "run").good()
+    ended = here("classify", "evaluate", tmp_path / "run", *files, "-o", tmp_path / "report", "--json")
+    assert ended.code in (0, 5), ended.err
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert metrics["auc"]["value"] > 0.5 + 5.0 * metrics["auc"]["error"]
+    assert "relations" not in metrics
+    renamed = ("--rename", "jet_from_w=jet_from_x")
+    words = ("classify", "evaluate", tmp_path / "run", *files, "-o", tmp_path / "again")
+    assert "electron_from_w" in here(*words, *renamed).refused(3)  # asked for by name, it is wanted
 
 
 def test_a_comparison_ranks_by_the_paired_difference(folder, fresh):

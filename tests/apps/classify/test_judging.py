@@ -69,6 +69,9 @@ def test_what_the_gate_refuses() -> None:
     reasons = gate_reasons(judge(judged_events, guess), None)
     assert len(reasons) == 1
     assert reasons[0].endswith("it guesses.")
+    exchanged = gate_reasons(judge(judged_events, exact(found)[:, ::-1]), None)
+    assert "is below 0.5 beyond 3 errors: it takes one class for the other" in exchanged[0]
+    assert not any("guesses" in reason for reason in exchanged)
 
 
 @pytest.mark.statistical

@@ -1,6 +1,7 @@
 """What a training of classify reads, and what it refuses: classes by files or by a column, weights, relations."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,8 +124,8 @@ def test_a_selection_holds_everywhere(samples, tmp_path):
         ({"classes": BY_LABEL.replace('"process"', '"kind"'), "data": BOTH}, 3, "'kind'"),
         ({"data": BOTH}, 2, "both name files"),
         ({"data": '[data]\nselection = "none"\n'}, 3, "class 'light': "),
-        ({"data": '[data]\nweight = "zero"\n'}, 3, "training events of class 'light' have weight zero"),
-        ({"data": '[data]\nweight = "negative"\n'}, 2, "negative weights"),
+        ({"data": '[data]\nweight = "zero"\n'}, 3, "training events of class 'light' sum to 0"),
+        ({"data": '[data]\nweight = "negative"\n'}, 2, "positive_reweighting knows no objects; train on events of"),
         ({"objects": OBJECTS.replace("jet_btag = 0", "jet_btag = 4")}, 3, "no training event has an object of type"),
         ({"objects": OBJECTS.replace("muon", "tau")}, 3, "tau_pt"),
         ({"objects": OBJECTS.replace("jet_btag = 0", "btag = 0")}, 2, "which is no column of jet"),
@@ -133,6 +134,7 @@ def test_a_selection_holds_everywhere(samples, tmp_path):
         ({"model": '[model]\npreset = "compact"\n'}, 2, "takes no lists"),
         ({"training": SHORT + "positive_reweighting = true\n"}, 2, "knows no objects"),
         ({"model": MODEL + "options = { relations = 2 }\n"}, 2, "declares 0, but"),
+        ({"model": '[model]\noptions = { freeze = true }\n'}, 2, "begin from a pre-training with --from"),
         ({"further": "[relation]\n"}, 2, "did you mean 'relations'"),
     ],
 )  # fmt: skip
@@ -155,8 +157,53 @@ def test_what_cannot_be_trained_is_refused(samples, tmp_path, changes, code, sen
 def test_a_class_without_events_is_named(samples):
     made, joined = loaded(samples)
     half = joined.take(joined.arrays.target[:, 0] == 0)
-    with pytest.raises(DataError, match="weight zero"):
+    with pytest.raises(DataError, match="0 test events of class 'heavy' sum to 0"):
         balanced(half, made, "test")
+
+
+def test_a_class_of_few_events_is_named(samples, caplog):
+    made, joined = loaded(samples)
+    label = joined.arrays.target[:, 0]
+    for kept, named in ((20, 0), (19, 1)):
+        few = joined.take((label == 0) | (np.cumsum(label) <= kept))
+        balanced(few, made, "validation")
+        assert caplog.text.count("class 'heavy' has only 19 validation events") == named
+        balanced(few, made, "training")  # of which there may be few: that is what pre-training is for
+    assert len(caplog.records) == 1
+
+
+def test_the_class_of_a_file_that_is_left_out_is_named(samples, tmp_path):
+    (tmp_path / "light.parquet").write_bytes((samples / "light.parquet").read_bytes())
+    (tmp_path / "heavy.parquet").write_bytes(b"PAR1 and nothing else PAR1")
+    path = config(tmp_path, training=SHORT)
+    said = here("classify", "train", path, "-o", tmp_path / "run", "--skip-bad-files").refused(3)
+    assert "class 'heavy': none of the 1 files can be used" in said
+    run = here("classify", "train", config(samples, training=SHORT), "-o", tmp_path / "whole").good() and "whole"
+    files = [f"{name}={tmp_path / name}.parquet" for name in ("light", "heavy")]
+    judged = ("classify", "evaluate", tmp_path / run, *files, "-o", tmp_path / "report", "--skip-bad-files")
+    assert "class 'heavy': none of the 1 files can be used" in here(*judged).refused(3)
+
+
+def test_negative_weights_are_no_dead_end(samples, tmp_path):
+    signs = np.where(np.arange(300) % 10 == 5, -1.0, 1.0)
+    for name, count in (("light", 300), ("heavy", 100)):
+        table = read(samples / f"{name}.parquet")
+        write(tmp_path / f"{name}.parquet", table.with_columns({"sign": signs[:count]}))
+    text = f'[data]\nfiles = ["light.parquet"]\nweight = "sign"\n{OBJECTS}[model]\nestimator = "toy-pretraining"\n'
+    (tmp_path / "p.toml").write_text(text + SHORT)
+    said = here("classify", "pretrain", tmp_path / "p.toml", "-o", tmp_path / "p").refused(2)
+    assert "training events have negative weights" in said
+    assert "set positive_reweighting = true" not in said
+    made, joined = loaded(tmp_path, data='[data]\nweight = "sign"\n')
+    weight = balanced(joined, made, "test").arrays.weight
+    assert weight.min() < 0
+    assert [weight[part].sum() for part in (slice(300), slice(300, 400))] == pytest.approx([200.0, 200.0])
+    turned = replace(joined, arrays=replace(joined.arrays, weight=-joined.arrays.weight))
+    with pytest.raises(DataError, match="of class 'light' sum to -240"):
+        balanced(turned, made, "test")
+    broken = replace(joined, arrays=replace(joined.arrays, weight=np.full(400, np.nan)))
+    with pytest.raises(DataError, match="not finite"):
+        balanced(broken, made, "test")
 
 
 class WithBackbone(StrictModel):

@@ -58,6 +58,18 @@ def test_chunks_cross_parquet_row_groups_and_root_baskets(tmp_path):
         assert np.array_equal(np.concatenate([t["x"] for t in tables]), values[50:950])
 
 
+def test_of_a_parquet_row_group_nothing_is_read_beyond_the_rows_asked_for(tmp_path, monkeypatch):
+    pq.write_table(pa.table({"x": np.arange(1000)}), tmp_path / "a.parquet")
+    taken, batches = [], pq.ParquetFile.iter_batches
+
+    def counted(self, **options):
+        return (taken.append(batch) or batch for batch in batches(self, **options))
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", counted)
+    (table,) = read(tmp_path / "a.parquet", ["x"], 1, stop=1)
+    assert (len(table), len(taken)) == (1, 1)
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_renamed_branch_is_read_under_the_column_name(tmp_path, mixed, mixed_schema, save, ending):
     path = tmp_path / f"a.{ending}"

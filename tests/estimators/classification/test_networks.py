@@ -8,6 +8,7 @@ import torch
 from castalia.data.layout import Layout, Variable
 from castalia.errors import ConfigError, DataError
 from castalia.estimators.base import Batch, Events, ObjectSet
+from castalia.estimators.classification.kinematics import Kinematics
 from castalia.estimators.classification.relations import relation_classes
 from castalia.estimators.registry import PRESETS, build
 from castalia.metrics.auc import AucEstimate, auc
@@ -83,6 +84,30 @@ def test_relation_logits_have_one_row_for_each_ordered_pair(make):
     assert logits.shape == (len(batch), 5, 5, 3)
     assert not torch.allclose(logits, logits.transpose(1, 2))
     assert bool(torch.isfinite(logits).all())
+
+
+def test_the_best_epoch_is_that_of_the_classes(make):
+    estimator, batch = make("decay aware")
+    (objective,), rng = estimator.objectives(), Stream(1, "loss")
+    validated = objective.loss(batch, rng.at())
+    assert torch.equal(validated.total, validated.terms["class"])
+    assert bool((validated.terms["relation"] > 0).any())
+    trained = estimator.train().objectives()[0].loss(batch, rng.at())
+    added = estimator.config.decay_weight * trained.terms["relation"]
+    torch.testing.assert_close(trained.total, trained.terms["class"] + added)
+
+
+@pytest.mark.parametrize("pairwise", [False, True])
+def test_features_of_pairs_are_computed_where_somebody_looks_at_them(make, monkeypatch, pairwise):
+    asked, pairs = [], Kinematics.pairs
+    monkeypatch.setattr(Kinematics, "pairs", lambda self, objects: (asked.append(1), pairs(self, objects))[1])
+    for kind in ("transformer", "decay aware"):
+        estimator, batch = make(kind, backbone={**KINDS[kind][1]["backbone"], "pairwise": pairwise})
+        estimator.logits(batch.condition)
+        assert bool(asked) is pairwise
+        asked.clear()
+    estimator.relation_logits(batch.condition)
+    assert asked
 
 
 def _pretrained(**backbone):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from castalia.data.layout import Layout
+from castalia.data.layout import Layout, Variable
 from castalia.errors import ConfigError
 from castalia.estimators.base import Batch, Events, ObjectSet
 from castalia.estimators.registry import build
@@ -110,3 +110,7 @@ def test_one_pretext_alone_has_no_head_for_the_other_and_both_zero_is_refused(tm
         build("object_pretraining", {"type_weight": 0.0}, UNLABELLED).type_logits(batch.condition, None)
     with pytest.raises(ConfigError, match="both 0"):
         build("object_pretraining", {"type_weight": 0.0, "kinematics_weight": 0.0}, UNLABELLED)
+    one = Layout((), (), {"objects": (*OBJECTS[:-1], Variable("type", integer=True, bounds=(-0.5, 0.5)))})
+    with pytest.raises(ConfigError, match="of one type, which cannot be hidden; set type_weight = 0"):
+        build("object_pretraining", {}, one)
+    assert build("object_pretraining", {"type_weight": 0.0}, one).types == 1

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +15,42 @@ from castalia.apps.classify.config import LABEL, ClassifyConfig
 from castalia.data.feature_arrays import FeatureArrays, ObjectArrays
 from castalia.data.loading import LoadedArrays, content_keys
 from castalia.data.typed_objects import ANCESTRY
-from castalia.errors import DataError
+from castalia.errors import ConfigError, DataError
 from castalia.estimators.arrays import batch_from_arrays, events_from_array
 from castalia.estimators.base import Batch
 from castalia.training.weights import check_weights
 
-__all__ = ["balanced", "event_batch", "given_objects", "labelled", "object_keys"]
+__all__ = [
+    "Sample",
+    "balanced",
+    "check_event_weights",
+    "equal_sums",
+    "event_batch",
+    "given_objects",
+    "labelled",
+    "object_keys",
+    "of_class",
+]
+
+log = logging.getLogger(__name__)
+
+Sample: TypeAlias = Literal["training", "validation", "test"]
+"""What events are for, in messages too."""
+
+_FEWEST_VALIDATED: Final = 20  # of a class: with fewer, the best epoch and the temperature follow a handful of events
+
+
+@contextmanager
+def of_class(name: str) -> Iterator[None]:
+    """Name the class in errors of its files; an empty name stands for the files of all.
+
+    Raises:
+        DataError: What was raised, with the class in front.
+    """
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"class '{name}': {error}" if name else str(error)) from error
 
 
 def labelled(samples: Mapping[str, LoadedArrays], config: ClassifyConfig) -> LoadedArrays:
@@ -43,32 +76,82 @@ def labelled(samples: Mapping[str, LoadedArrays], config: ClassifyConfig) -> Loa
     return loaded
 
 
-def balanced(loaded: LoadedArrays, config: ClassifyConfig, sample: str) -> LoadedArrays:
+def balanced(loaded: LoadedArrays, config: ClassifyConfig, sample: Sample) -> LoadedArrays:
     """Scale the weights so that every class has the same sum, and a mean of one over all events.
 
     Args:
         loaded: What ``labelled`` returned.
         config: What the classes are.
-        sample: Name in messages, such as ``"training"``.
+        sample: What the events are for.
 
     Raises:
-        ConfigError: If weights are negative.
-        DataError: If a weight is not finite, or all of a class are zero.
+        ConfigError: If weights to learn from are negative.
+        DataError: If a weight is not finite, or those of a class have no positive sum.
     """
     arrays = loaded.arrays
-    check_weights(event_batch(arrays), sample)
-    target, weight = arrays.target, arrays.weight.copy()
-    if target is not None:
-        for number, name in enumerate(config.classes):
-            chosen = target[:, 0] == number
-            total = weight[chosen].sum()
-            if total <= 0.0:
-                raise DataError(
-                    f"all {int(chosen.sum())} {sample} events of class '{name}' have weight zero; check the weight "
-                    "column."
-                )
-            weight[chosen] *= len(weight) / (len(config.classes) * total)
+    check_event_weights(event_batch(arrays), sample)
+    if arrays.target is None:
+        return loaded
+    label, classes = arrays.target[:, 0].astype(np.int64), tuple(config.classes)
+    counts = np.bincount(label, minlength=len(classes))
+    if sample == "validation" and counts.min() < _FEWEST_VALIDATED:
+        log.warning(
+            "class '%s' has only %d validation events, which choose the best epoch and the temperature; give more",
+            classes[int(counts.argmin())],
+            counts.min(),
+        )
+    weight = equal_sums(arrays.weight, label, classes, sample)
     return replace(loaded, arrays=replace(arrays, weight=weight))
+
+
+def check_event_weights(batch: Batch, sample: Sample) -> None:
+    """Refuse weights that cannot be used, and log the effective sample size.
+
+    Metrics take weights of either sign, a training does not: the loss has no minimum where an event counts against it.
+
+    Args:
+        batch: The events.
+        sample: What they are for.
+
+    Raises:
+        ConfigError: If weights to learn from are negative.
+        DataError: If there is no event, a weight is not finite, or all are zero.
+    """
+    negative = int((batch.weight < 0).sum())
+    if negative and sample != "test":
+        raise ConfigError(
+            f"{negative} of {len(batch)} {sample} events have negative weights, for which the loss has no minimum, and "
+            "positive_reweighting knows no objects; train on events of positive weight, or on all without [data] "
+            "weight. Weights of either sign can be judged with."
+        )
+    check_weights(replace(batch, weight=batch.weight.abs()), sample)
+
+
+def equal_sums(
+    weight: NDArray[np.float64], label: NDArray[np.int64], classes: Sequence[str], sample: Sample
+) -> NDArray[np.float64]:
+    """Return weights whose sum is the same for every class, with a mean of one over all events.
+
+    Args:
+        weight: Event weights, shape ``(events,)``.
+        label: Number of each event's class, same shape.
+        classes: Names of the classes.
+        sample: What the events are for.
+
+    Raises:
+        DataError: If those of a class have no positive sum.
+    """
+    result = weight.copy()
+    for number, name in enumerate(classes):
+        own = label == number
+        total = result[own].sum()
+        if total <= 0.0:
+            raise DataError(
+                f"the weights of the {int(own.sum())} {sample} events of class '{name}' sum to {total:g}, and a "
+                "positive sum is needed; check the weight column."
+            )
+        result[own] *= len(result) / (len(classes) * total)
+    return result
 
 
 def event_batch(arrays: FeatureArrays) -> Batch:

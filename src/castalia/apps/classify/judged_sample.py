@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from castalia.apps.classify.events import equal_sums
 from castalia.apps.classify.judging import Expectation, JudgedClasses
 from castalia.apps.classify.model import ClassifierRun, LabelledEvents
 from castalia.errors import ConfigError, DataError
@@ -99,9 +100,12 @@ def expectation_of(request: JudgeRequest, classes: Sequence[str]) -> Expectation
     """Return the counting experiment that was asked for.
 
     Raises:
-        ConfigError: If a class is not known, the background or every signal is missing, or a number is not positive.
+        ConfigError: If a class is not known, the background or every signal is missing, a number is not positive, or
+            there is an error of the background and nothing is expected.
     """
     if not request.expected:
+        if request.systematic:
+            raise ConfigError("--systematic is the error of an expected background; give --expect too.")
         return None
     unknown = [name for name in request.expected if name not in classes]
     if unknown:
@@ -148,7 +152,6 @@ def _balanced(
     weight: NDArray[np.float64], label: NDArray[np.int64], classes: Sequence[str], read: LabelledEvents
 ) -> NDArray[np.float64]:
     """Give every class the same sum of weights again, after some of its events were left out."""
-    result = weight.copy()
     for number, name in enumerate(classes):
         own = label == number
         if own.sum() < FEWEST_EVENTS:
@@ -157,8 +160,7 @@ def _balanced(
                 f"(of files that a run was trained on, the test split); at least {FEWEST_EVENTS} are needed, so give "
                 "more."
             )
-        result[own] *= len(result) / (len(classes) * result[own].sum())
-    return result
+    return equal_sums(weight, label, classes, "test")
 
 
 def _events_of(run: ClassifierRun, request: JudgeRequest) -> LabelledEvents:

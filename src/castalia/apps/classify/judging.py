@@ -13,7 +13,7 @@ from castalia.metrics.auc import AucEstimate
 from castalia.metrics.confusion import Confusion, confusion
 from castalia.metrics.mass_dependence import FEWEST_IN_A_BIN, MassDependence, mass_dependence
 from castalia.metrics.reliability import CalibrationError, ReliabilityCurve, calibration_error, reliability_curve
-from castalia.metrics.roc import RocBand, roc_band
+from castalia.metrics.roc import REPLICAS, RocBand, roc_band
 from castalia.metrics.scored import ScoredEvents, scored_events
 from castalia.metrics.significance import ExpectedSignificance, expected_significance
 from castalia.metrics.weighted_auc import auc_influence, weighted_auc
@@ -27,6 +27,7 @@ __all__ = [
     "MeanAuc",
     "Reliability",
     "judge",
+    "log_loss",
     "log_odds",
     "mean_auc",
     "signal_against_background",
@@ -136,13 +137,16 @@ class Judgement:
     mass: MassDependence | None
 
 
-def judge(events: JudgedClasses, probability: Floats, expectation: Expectation | None = None) -> Judgement:
+def judge(
+    events: JudgedClasses, probability: Floats, expectation: Expectation | None = None, replicas: int = REPLICAS
+) -> Judgement:
     """Measure probabilities against the true classes.
 
     Args:
         events: The events.
         probability: Probabilities of the classes, shape ``(events, classes)``.
         expectation: What a counting experiment expects; ``None`` for none.
+        replicas: Bootstrap replicas of the ROC curves.
 
     Raises:
         DataError: If there are too few events for one of the measures.
@@ -150,18 +154,29 @@ def judge(events: JudgedClasses, probability: Floats, expectation: Expectation |
     number = len(events.classes)
     pairs = [(one, 0) for one in range(1, number)]
     rests = [(one, None) for one in range(number)] if number > 2 else []
-    own = np.take_along_axis(probability, events.label[:, None], axis=1)[:, 0]
-    losses = -np.log(np.maximum(own, np.finfo(np.float64).tiny))
-    loss, total = float(np.average(losses, weights=events.weight)), events.weight.sum()
+    loss, loss_error = log_loss(events, probability)
     return Judgement(
         mean_auc=mean_auc(events, probability),
-        contests=tuple(_contest(events, probability, *pair, expectation) for pair in chain(pairs, rests)),
+        contests=tuple(_contest(events, probability, *pair, expectation, replicas) for pair in chain(pairs, rests)),
         reliabilities=tuple(_reliability(events, probability, one) for one in range(number == 2, number)),
         log_loss=loss,
-        log_loss_error=float(np.sqrt(np.square(events.weight * (losses - loss)).sum()) / total),
+        log_loss_error=loss_error,
         confusion=confusion(events.label, probability, events.weight),
         mass=_mass_dependence(events, probability),
     )
+
+
+def log_loss(events: JudgedClasses, probability: Floats) -> tuple[float, float]:
+    """Return the mean of minus the logarithm of the true class's probability, in nats, and its standard error.
+
+    Args:
+        events: The events.
+        probability: Probabilities of the classes, shape ``(events, classes)``.
+    """
+    own = np.take_along_axis(probability, events.label[:, None], axis=1)[:, 0]
+    losses = -np.log(np.maximum(own, np.finfo(np.float64).tiny))
+    loss = float(np.average(losses, weights=events.weight))
+    return loss, float(np.sqrt(np.square(events.weight * (losses - loss)).sum()) / events.weight.sum())
 
 
 def mean_auc(events: JudgedClasses, probability: Floats) -> MeanAuc:
@@ -202,13 +217,18 @@ def log_odds(probability: Floats, one: int, other: int | None = None) -> Floats:
 
 
 def _contest(
-    events: JudgedClasses, probability: Floats, one: int, other: int | None, expectation: Expectation | None
+    events: JudgedClasses,
+    probability: Floats,
+    one: int,
+    other: int | None,
+    expectation: Expectation | None,
+    replicas: int,
 ) -> Contest:
     some = np.ones(len(events.label), dtype=np.bool_) if other is None else np.isin(events.label, [one, other])
     scored = scored_events(
         log_odds(probability[some], one, other), (events.label == one)[some], events.weight[some]
     )  # fmt: skip
-    curve = roc_band(scored, Stream(events.seed, "roc bootstrap").at())
+    curve = roc_band(scored, Stream(events.seed, "roc bootstrap").at(), replicas=replicas)
     names, significance = (events.classes[one], REST if other is None else events.classes[other]), None
     if expectation is not None and set(names) <= set(expectation.events):
         sought, other_events = (expectation.events[name] for name in names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from castalia.apps.classify.config import ClassifyConfig, parse_config
-from castalia.apps.classify.events import balanced, event_batch, given_objects, labelled, object_keys
+from castalia.apps.classify.events import balanced, event_batch, given_objects, labelled, object_keys, of_class
 from castalia.apps.classify.pretrain import APPLICATION as PRETRAINING
 from castalia.apps.classify.train import APPLICATION, CLASSIFIER
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.features import Features
 from castalia.data.loading import LoadedArrays
-from castalia.errors import ConfigError, MachineError, ModelError
+from castalia.data.readers import open_reader
+from castalia.data.typed_objects import TypedObjects
+from castalia.errors import ConfigError, DataError, MachineError, ModelError
 from castalia.estimators.arrays import to_numpy
 from castalia.estimators.base import Batch, Classifier, Estimator
 from castalia.estimators.storage import load_model, model_hash
@@ -29,6 +32,8 @@ from castalia.runs.seen import unseen
 from castalia.runs.unlearned import files_to_judge_on, load_unlearned
 
 __all__ = ["ClassifierRun", "LabelledEvents"]
+
+log = logging.getLogger(__name__)
 
 _CHUNK = 1_024
 """Events that are scored at a time: six objects of each, 64 wide, stay in a processor's cache, and 4,096 are slower."""
@@ -149,6 +154,8 @@ class ClassifierRun:
     ) -> LabelledEvents:
         """Read labelled events to judge the run on; of files that it was trained on, only the test split.
 
+        Ancestors of objects are read where all files tell them.
+
         Args:
             files: Files of each class by its name, or a plain list where the configuration names a label column; none
                 for the files of the training.
@@ -164,14 +171,20 @@ class ClassifierRun:
         loaded: dict[str, LoadedArrays] = {}
         skipped: dict[str, str] = {}
         samples = self.config.samples()
-        for name, paths in self._files(samples, files).items():
-            usable = files_to_judge_on(
-                paths, samples[name], tree=tree, rename=rename or {}, skip_bad_files=skip_bad_files
-            )
-            skipped |= usable.skipped
-            loaded[name] = load_unlearned(
-                self.folder, samples[name], usable, tree=tree, rename=rename or {}, skip_bad=skip_bad
-            )
+        named = self._files(samples, files)
+        if not _tell_ancestors(samples, named, tree, rename or {}):
+            plain = TypedObjects(self.config.objects)
+            samples = {name: replace(one, typed=plain) for name, one in samples.items()}
+        for name, paths in named.items():
+            features = samples[name]
+            with of_class(name):
+                usable = files_to_judge_on(
+                    paths, features, tree=tree, rename=rename or {}, skip_bad_files=skip_bad_files
+                )
+                skipped |= usable.skipped
+                loaded[name] = load_unlearned(
+                    self.folder, features, usable, tree=tree, rename=rename or {}, skip_bad=skip_bad
+                )
         joined = labelled(loaded, self.config)
         new = unseen(self.folder.models / CLASSIFIER, object_keys(joined.arrays))
         kept = balanced(joined.take(new), self.config, "test")
@@ -198,3 +211,27 @@ class ClassifierRun:
                 f"{', '.join(self.classes)}."
             )
         return {name: named[name] for name in samples}
+
+
+def _tell_ancestors(
+    samples: Mapping[str, Features],
+    files: Mapping[str, Sequence[Path]],
+    tree: str | None,
+    rename: Mapping[str, str],
+) -> bool:
+    """Tell whether all files have the columns of ancestors, of which a renamed one is wanted in any case."""
+    for name, paths in files.items():
+        features = samples[name]
+        wanted = () if features.typed is None else features.typed.ancestry_columns
+        if not wanted or set(wanted) & set(rename):
+            continue
+        for path in paths:
+            try:
+                with open_reader(path, tree or features.data.tree, rename, features.data.layout) as reader:
+                    lacking = next((column for column in wanted if column not in reader.columns()), None)
+            except DataError:  # it is refused, or left out and named, where it is read
+                continue
+            if lacking is not None:
+                log.info("%s: has no column '%s', so that relations of objects are not judged", path, lacking)
+                return False
+    return True

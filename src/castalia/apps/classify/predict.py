@@ -16,7 +16,7 @@ from castalia.apps.classify.events import event_batch
 from castalia.apps.classify.model import ClassifierRun
 from castalia.data.feature_config import DataConfig
 from castalia.data.features import Features
-from castalia.data.readers import open_reader
+from castalia.data.readers import StoredColumn, open_reader
 from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.table import Table
 from castalia.errors import ConfigError, DataError
@@ -51,12 +51,14 @@ class PredictTask(Task):
     Attributes:
         request: What was asked for.
         features: How its files become arrays.
+        passed: Columns of the input that are written as they are.
         first_event: Position of each file's first event in the whole input, by file name.
         output_schema: Columns to write.
     """
 
     request: PredictRequest
     features: Features
+    passed: tuple[str, ...]
     first_event: Mapping[str, int]
     output_schema: Schema
 
@@ -75,7 +77,7 @@ class PredictTask(Task):
             tree=request.tree or self.features.data.tree,
             rename=request.rename,
             skip_bad=request.skip_bad,
-            further=_flags(self.features),
+            further=(*self.passed, *_flags(self.features)),
         ):
             yield self._score(run, batch, unit, self.features.selected(batch.table))
 
@@ -90,7 +92,7 @@ class PredictTask(Task):
                 "predict without --strict to have them flagged."
             )
         probability = run.probabilities(event_batch(arrays))
-        columns: dict[str, Any] = {name: table[name] for name in _passed(self.features) if name in table}
+        columns: dict[str, Any] = {name: table[name] for name in self.passed}
         columns[INDEX] = self.first_event[unit.source] + rows
         columns |= dict(zip(score_columns(run.classes), probability.T, strict=True))
         columns[OUT_OF_RANGE] = flagged
@@ -108,9 +110,9 @@ def predict(
 ) -> dict[str, Any]:
     """Score every selected event of the files and write one file with its sidecar.
 
-    Identifiers, the weight where there is one, and variables of whole events pass through; ``event_index`` is the
-    position in the input, ``score_CLASS`` the probability of a class where all are equally frequent, and
-    ``out_of_range`` flags events outside what training saw.
+    All numbers of an event are written as they are, lists too; to them are appended ``event_index``, its position in
+    the input, ``score_CLASS``, the probability of a class where all are equally frequent, and ``out_of_range``, which
+    flags events outside what training saw. These take the place of columns of the same names.
 
     Returns:
         Summary with the output's name, counts, content hash and rate.
@@ -123,18 +125,20 @@ def predict(
     started = time.monotonic()
     refuse_own_input(request, "the scores")
     run = ClassifierRun.open(request.run)
-    features = _features(run, request)
+    stored = _stored(request, run.config.data)
+    features = _features(run, request, stored)
+    passed = _passed(features, run, stored)
     plan = plan_inputs(
         request.files,
         features,
         tree=request.tree or features.data.tree,
         rename=request.rename,
         skip_bad_files=request.skip_bad_files,
-        further=_flags(features),
+        further=(*passed, *_flags(features)),
     )
-    task = PredictTask(request, features, plan.first_event, _schema(run, features, plan))
+    task = PredictTask(request, features, passed, plan.first_event, _schema(run, features, plan, passed, stored))
     if request.dry_run:
-        return estimate_file(task, plan, request)
+        return estimate_file(task, plan, request, numbers=2.0)  # half of the columns are lists of a few objects
     return write_file(
         task,
         plan,
@@ -146,25 +150,28 @@ def predict(
     )
 
 
-def _features(run: ClassifierRun, request: PredictRequest) -> Features:
-    """Return how the files become arrays; measured events need no weight."""
-    features, weight = run.features, run.config.data.weight
-    check_rename(request.rename, (*features.columns_to_sample, *_flags(features)))
-    if weight is None or _has_column(request, weight, features.data):
-        return features
-    return replace(features, data=features.data.model_copy(update={"weight": None}))
-
-
-def _has_column(request: PredictRequest, name: str, data: DataConfig) -> bool:
-    """Tell whether the first file that can be opened has a column, by any name or by its layout."""
+def _stored(request: PredictRequest, data: DataConfig) -> dict[Path, dict[str, StoredColumn]]:
+    """Return the columns of every file that can be opened, those of its layout included."""
+    found = {}
     for path in request.files:
         try:
             with open_reader(path, request.tree or data.tree, request.rename, data.layout) as reader:
-                return name in reader.columns()
+                found[path] = reader.columns()
         except DataError:
-            if not request.skip_bad_files:
+            if not request.skip_bad_files:  # otherwise it is left out, and named, where the work is planned
                 raise
-    return True  # no file can be opened, which is refused where the work is planned
+    return found
+
+
+def _features(
+    run: ClassifierRun, request: PredictRequest, stored: Mapping[Path, Mapping[str, StoredColumn]]
+) -> Features:
+    """Return how the files become arrays; measured events need no weight."""
+    features, weight = run.features, run.config.data.weight
+    check_rename(request.rename, (*features.columns_to_sample, *_flags(features)))
+    if weight is None or weight in next(iter(stored.values()), {weight: None}):
+        return features
+    return replace(features, data=features.data.model_copy(update={"weight": None}))
 
 
 def _flags(features: Features) -> tuple[str, ...]:
@@ -172,35 +179,50 @@ def _flags(features: Features) -> tuple[str, ...]:
     return () if features.data.selection is None else (features.data.selection,)
 
 
-def _passed(features: Features) -> tuple[str, ...]:
-    """Return the columns that are written as they were read: one value an event."""
-    given = (variable.column for variable in features.condition.values())
-    return tuple(dict.fromkeys((*features.passed_columns, *given)))
+def _passed(
+    features: Features, run: ClassifierRun, stored: Mapping[Path, Mapping[str, StoredColumn]]
+) -> tuple[str, ...]:
+    """Return the columns that are written as they were read: all of the first file that has what is needed.
 
-
-def _schema(run: ClassifierRun, features: Features, plan: InputPlan) -> Schema:
-    first, stored = next((path, file.columns) for path, file in plan.inputs.files.items())
-    specs = {spec.name: spec for spec in features.input_schema.columns}
-    passed = [
-        specs.get(name, ColumnSpec(name=name, role="identifier")).model_copy(
-            update={"dtype": stored[name].dtype, "needs": ()}
+    Raises:
+        ConfigError: If one that is used has the name of one that is appended.
+    """
+    needed, appended = {*features.columns_to_sample, *_flags(features)}, {spec.name for spec in _appended(run)}
+    if needed & appended:
+        raise ConfigError(
+            f"{run.folder.path}: writes a column '{min(needed & appended)}' of its own; rename that of the input."
         )
-        for name in _passed(features)
-        if name in stored
-    ]
-    for path, file in plan.inputs.files.items():
-        other = {name: file.columns[name].dtype if name in file.columns else None for name in _passed(features)}
-        if other != {name: stored[name].dtype if name in stored else None for name in _passed(features)}:
-            raise DataError(f"{path}: has other columns or types than {first}; score the two separately.")
-    written = [
+    needed -= {*features.passed_columns}
+    first = next((columns for columns in stored.values() if needed <= set(columns)), {})
+    return tuple(name for name in first if name not in appended)
+
+
+def _appended(run: ClassifierRun) -> tuple[ColumnSpec, ...]:
+    return (
         ColumnSpec(name=INDEX, dtype="int64", role="identifier"),
         *(ColumnSpec(name=name, range=(0.0, 1.0), role="parameter") for name in score_columns(run.classes)),
         ColumnSpec(name=OUT_OF_RANGE, dtype="bool", role="selection"),
-    ]
-    taken = next((spec.name for spec in written if spec.name in {one.name for one in passed}), None)
-    if taken is not None:
-        raise ConfigError(f"{run.folder.path}: writes a column '{taken}' of its own; rename that of the input.")
-    return Schema(columns=(*passed, *written))
+    )
+
+
+def _schema(
+    run: ClassifierRun,
+    features: Features,
+    plan: InputPlan,
+    passed: tuple[str, ...],
+    stored: Mapping[Path, Mapping[str, StoredColumn]],
+) -> Schema:
+    first, *others = plan.inputs.paths
+    other = next((path for path in others if stored[path] != stored[first]), None)
+    if other is not None:
+        raise DataError(f"{other}: has other columns or types than {first}; score the two separately.")
+    specs, columns = {spec.name: spec for spec in features.input_schema.columns}, []
+    for name in passed:
+        how = stored[first][name]
+        spec = specs.get(name, ColumnSpec(name=name, role="identifier" if name in features.data.identifiers else None))
+        shape = how.length if how.length is not None else how.kind
+        columns.append(spec.model_copy(update={"dtype": how.dtype, "shape": shape, "needs": ()}))
+    return Schema(columns=(*columns, *_appended(run)))
 
 
 def _provenance(request: PredictRequest, run: ClassifierRun, plan: InputPlan) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from castalia.apps.classify.config import PretrainConfig, parse_pretraining
-from castalia.apps.classify.events import event_batch
+from castalia.apps.classify.events import Sample, check_event_weights, event_batch
 from castalia.apps.classify.training_run import (
     Prepared,
     TrainRequest,
@@ -17,6 +17,7 @@ from castalia.apps.classify.training_run import (
     model_task,
     schema_of,
 )
+from castalia.data.loading import LoadedArrays
 from castalia.errors import ModelError
 from castalia.estimators.base import Estimator
 from castalia.estimators.registry import build
@@ -25,7 +26,6 @@ from castalia.runs.configuration import load_config
 from castalia.runs.fitting import StepProgress
 from castalia.runs.folder import RunFolder
 from castalia.runs.inputs import open_inputs
-from castalia.training.weights import check_weights
 
 __all__ = ["APPLICATION", "PRETRAINED", "Backbone", "open_backbone", "pretrain"]
 
@@ -96,8 +96,9 @@ def _prepare(config: PretrainConfig, request: TrainRequest) -> Prepared:
     inputs = open_inputs(features, request.skip_bad_files)
     training, validation = (inputs.load(split, request.skip_bad) for split in ("train", "validation"))
     check_types(tuple(config.objects), training)
-    for sample, loaded in (("training", training), ("validation", validation)):
-        check_weights(event_batch(loaded.arrays), sample)
+    given: dict[Sample, LoadedArrays] = {"training": training, "validation": validation}
+    for sample, loaded in given.items():
+        check_event_weights(event_batch(loaded.arrays), sample)
     estimator = build(name, options, features.layout, config.training.seed)
     task = model_task(PRETRAINED, estimator, features.layout, (training, validation), config.training)
     return Prepared(

@@ -42,7 +42,12 @@ def gate_reasons(judged: Judgement, goal: float | None) -> tuple[str, ...]:
         goal: Least mean AUC; ``None`` for any that is not a guess.
     """
     reasons, area = [], judged.mean_auc
-    if area.value - SIGMAS * area.error <= 0.5:
+    if area.value + SIGMAS * area.error < 0.5:
+        reasons.append(
+            f"its AUC of {area.value:.4f} ± {area.error:.4f} is below 0.5 beyond {SIGMAS:g} errors: it takes one class "
+            "for the other; look whether files or numbers of two classes are exchanged."
+        )
+    elif area.value - SIGMAS * area.error <= 0.5:
         reasons.append(
             f"its AUC of {area.value:.4f} ± {area.error:.4f} is not above 0.5 beyond {SIGMAS:g} errors: it guesses."
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from castalia.apps.classify.config import ClassifyConfig, parse_config
-from castalia.apps.classify.events import balanced, labelled
+from castalia.apps.classify.events import balanced, labelled, of_class
 from castalia.apps.classify.faces import Adopting, Calibrated
 from castalia.apps.classify.pretrain import Backbone, open_backbone
 from castalia.apps.classify.training_run import (
@@ -23,7 +23,7 @@ from castalia.apps.classify.training_run import (
 )
 from castalia.data.feature_config import matching_files
 from castalia.data.loading import LoadedArrays
-from castalia.errors import ConfigError, DataError, ModelError
+from castalia.errors import ConfigError, ModelError
 from castalia.estimators.base import Classifier, Estimator
 from castalia.estimators.registry import build
 from castalia.runs.configuration import ModelConfig, load_config
@@ -70,6 +70,8 @@ def train(request: TrainRequest, progress: StepProgress | None = None) -> dict[s
 def _prepare(config: ClassifyConfig, backbone: Backbone | None, request: TrainRequest) -> Prepared:
     model = config.estimator()
     name, options = model.resolve()
+    if options.get("freeze") and backbone is None:
+        raise ConfigError("freeze = true would keep an untrained backbone; begin from a pre-training with --from.")
     samples = _open_samples(config, request.skip_bad_files)
     training, validation = (_load(config, samples, split, request.skip_bad) for split in ("train", "validation"))
     check_types(tuple(config.objects), training)
@@ -105,7 +107,11 @@ def _open_samples(config: ClassifyConfig, skip_bad_files: bool) -> dict[str, Inp
     for name, files in config.classes.items():
         if not isinstance(files, int):
             matching_files(files, Path(), f"'{name}' in [classes]")
-    return {name: open_inputs(features, skip_bad_files) for name, features in config.samples().items()}
+    inputs = {}
+    for name, features in config.samples().items():
+        with of_class(name):
+            inputs[name] = open_inputs(features, skip_bad_files)
+    return inputs
 
 
 def _load(
@@ -114,10 +120,8 @@ def _load(
     """Load a split of all classes, each with the same sum of weights."""
     loaded = {}
     for name, inputs in samples.items():
-        try:
+        with of_class(name):
             loaded[name] = inputs.load(split, skip_bad)
-        except DataError as error:
-            raise DataError(f"class '{name}': {error}" if name else str(error)) from error
     return balanced(labelled(loaded, config), config, "training" if split == "train" else split)
 
 

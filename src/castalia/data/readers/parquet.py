@@ -59,7 +59,7 @@ class ParquetReader(Reader):
             batches = self._file.iter_batches(
                 batch_size=chunk, row_groups=groups, columns=list(dict.fromkeys(branches.values())), use_threads=False
             )
-        while True:
+        while first < stop:
             with self._damage():
                 batch = next(batches, None)
             if batch is None:

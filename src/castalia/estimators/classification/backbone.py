@@ -41,7 +41,8 @@ class Seen:
 
     Attributes:
         objects: Scaled features and, one-hot, type of each object, shape ``(events, N, 5 + types)``.
-        pairs: Scaled features of each pair, shape ``(events, N, N, 4)``.
+        pairs: Scaled features of each pair, shape ``(events, N, N, 4)``, or ``(events, N, N, 0)`` where nobody looks
+            at them.
         mask: True where an object exists, shape ``(events, N)``.
     """
 
@@ -154,12 +155,19 @@ class Backbone(nn.Module, ABC):
         """Take events into the statistics of the scaling, see ``Kinematics.update``."""
         self.kinematics.update(self._in_frame(objects), weight)
 
-    def seen(self, objects: ObjectTensors) -> Seen:
-        """Scale the objects of some events."""
+    def seen(self, objects: ObjectTensors, related: bool = False) -> Seen:
+        """Scale the objects of some events.
+
+        Args:
+            objects: The objects.
+            related: Whether features of pairs are looked at even if they do not steer the attention.
+        """
         objects = self._in_frame(objects)
         kinds = functional.one_hot(objects.types, self.types).to(objects.pt) * objects.mask[..., None]
         features = torch.cat([self.kinematics.objects(objects), kinds], dim=-1)
-        return Seen(features, self.kinematics.pairs(objects), objects.mask)
+        if self.config.pairwise or related:
+            return Seen(features, self.kinematics.pairs(objects), objects.mask)
+        return Seen(features, features.new_zeros(*objects.mask.shape, objects.mask.shape[1], 0), objects.mask)
 
     def forward(self, seen: Seen, hidden: Tensor | None = None, extra: Tensor | None = None) -> Encoding:
         """Encode events.
@@ -198,7 +206,7 @@ class Backbone(nn.Module, ABC):
         Args:
             elements: Shape ``(events, N, width)``.
             mask: True where an element exists, shape ``(events, N)``; at least one in every event.
-            pairs: Features of each pair, shape ``(events, N, N, 4)``.
+            pairs: Features of each pair, as in ``Seen``.
 
         Returns:
             The elements' own vectors, and those whose mean stands for the event, shape ``(events, N, width)`` each.

@@ -147,7 +147,10 @@ class _NetworkClassifier(EventClassifier):
             self.relation_head.finish()
 
     def objectives(self) -> tuple[Objective, ...]:
-        """Return the one objective: the cross-entropy of the classes, that of the relations, and the penalty."""
+        """Return the one objective: the cross-entropy of the classes, that of the relations, and the penalty.
+
+        Of validation events, in evaluation mode, the relations are a term that does not count.
+        """
         backbone = {id(parameter) for parameter in self.backbone.parameters()}
         trained = [p for p in self.parameters() if not (self.config.freeze and id(p) in backbone)]
         rates = tuple(self.config.backbone_rate if id(p) in backbone else 1.0 for p in trained)
@@ -170,7 +173,7 @@ class _NetworkClassifier(EventClassifier):
         """
         if self.relation_head is None:
             raise ConfigError("This model was trained with decay_weight = 0 and knows no relations; train with more.")
-        seen = self.backbone.seen(self.object_tensors(events))
+        seen = self.backbone.seen(self.object_tensors(events), related=True)
         logits: Tensor = self.relation_head(self._encode(seen, events.flat).objects, seen.pairs)
         return logits
 
@@ -183,13 +186,16 @@ class _NetworkClassifier(EventClassifier):
         objects = self.object_tensors(batch.condition)
         if self.config.augment and self.training:
             objects = objects.drawn(rng)
-        seen = self.backbone.seen(objects)
+        seen = self.backbone.seen(objects, related=self.relation_head is not None)
         encoding = self._encode(seen, batch.condition.flat)
         losses = self.class_losses(self.head(encoding.event), batch, self.config.decorrelation)
         if self.relation_head is None:
             return losses
         relation = self.relation_head.loss(self.relation_head(encoding.objects, seen.pairs), batch.target, objects)
-        return Losses(losses.total + self.config.decay_weight * relation, {**losses.terms, "relation": relation})
+        # The best epoch is that of the classes, whatever is learned beside them: trainings with and without relations
+        # are then chosen alike.
+        total = losses.total + self.config.decay_weight * relation if self.training else losses.total
+        return Losses(total, {**losses.terms, "relation": relation})
 
 
 @final

@@ -59,7 +59,8 @@ class ObjectPretraining(Estimator):
         types: Number of types of objects.
 
     Raises:
-        ConfigError: If the layout is none of typed objects, or both weights are zero.
+        ConfigError: If the layout is none of typed objects, both weights are zero, or types are to be told and there
+            is one only.
 
     References:
         Pre-training strategy using real particle collision data for event classification in collider physics
@@ -76,6 +77,8 @@ class ObjectPretraining(Estimator):
         if not config.type_weight and not config.kinematics_weight:
             raise ConfigError("type_weight and kinematics_weight are both 0, so nothing is learned; set one of them.")
         self.config, self.layout, self.types = config, layout, number_of_types(layout)
+        if config.type_weight and self.types == 1:
+            raise ConfigError("All objects are of one type, which cannot be hidden; set type_weight = 0, or add types.")
         width = config.backbone.width
         self.backbone = backbone_of(config.backbone, self.types)
         self.type_head = nn.Linear(width, self.types) if config.type_weight else None
