@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from unfolding_toys import layout, toy
 
-from castalia.apps.unfold.density_ratio import RatioConfig, fit_ratio, load_ratio
-from castalia.errors import DataError, ModelError
-from castalia.estimators.storage import save_model
+from castalia.apps.unfold.density_ratio import RatioConfig, fit_ratio
+from castalia.errors import DataError
 from castalia.rng import Stream
 from castalia.training.config import TrainingConfig
 
@@ -86,22 +85,6 @@ def test_it_is_reproducible_and_depends_on_the_seed(fitted):
     again, other = (fit_ratio(*samples, one.layout.condition, RatioConfig(), seed=s).ratio for s in (1, 2))
     assert np.array_equal(again(x), found.ratio(x))
     assert not np.array_equal(other(x), found.ratio(x))
-
-
-def test_saving_changes_no_number_and_damage_is_found(fitted, tmp_path):
-    one, _, found = fitted
-    x = one.simulation.detector
-    found.ratio.save(tmp_path / "ratio")
-    assert np.array_equal(load_ratio(tmp_path / "ratio")(x), found.ratio(x))
-    save_model(tmp_path / "other", found.ratio.model, found.ratio.model.layout)
-    with pytest.raises(ModelError, match="not that of a reweighting"):
-        load_ratio(tmp_path / "other")
-    numbers = tmp_path / "ratio" / "model.safetensors"
-    content = bytearray(numbers.read_bytes())
-    content[-1] ^= 1
-    numbers.write_bytes(bytes(content))
-    with pytest.raises(ModelError, match="does not match the hash"):
-        load_ratio(tmp_path / "ratio")
 
 
 def test_negative_weights_are_refused():

@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -18,17 +17,16 @@ from pydantic import Field
 
 from castalia.data.layout import Layout, Variable
 from castalia.data.strict import StrictModel
-from castalia.errors import DataError, ModelError
+from castalia.errors import DataError
 from castalia.estimators.arrays import batch_from_arrays, events_from_array, to_numpy
 from castalia.estimators.efficiency import EfficiencyModel, EfficiencyModelConfig
 from castalia.estimators.registry import build
-from castalia.estimators.storage import load_model, save_model
 from castalia.metrics.arrays import effective_events
 from castalia.rng import Stream
 from castalia.training.config import TrainingConfig
 from castalia.training.fit import fit
 
-__all__ = ["DensityRatio", "FittedRatio", "RatioConfig", "fit_ratio", "load_ratio"]
+__all__ = ["DensityRatio", "FittedRatio", "RatioConfig", "fit_ratio"]
 
 Array = NDArray[np.float64]
 
@@ -81,10 +79,6 @@ class DensityRatio:
     def scaled(self, features: Array, weights: Array, total: float) -> DensityRatio:
         """Return the ratio in the normalisation in which the reweighted events sum up to ``total``."""
         return DensityRatio(self.model, self.scale * total / float(weights @ self(features)), self.largest)
-
-    def save(self, folder: Path) -> None:
-        """Save to a folder; see ``castalia.estimators.storage.save_model``."""
-        save_model(folder, self.model, self.model.layout, {"scale": self.scale, "largest": self.largest})
 
     @torch.no_grad()
     def _bounded(self, features: Array) -> Array:
@@ -159,19 +153,6 @@ def fit_ratio(
     # The spread of the loss of one event, as if its class were drawn from the classifier's own probability.
     spread = float(np.average(np.square(0.5 * logits), weights=weight[held_out]))
     return FittedRatio(ratio, math.log(2.0) - loss, math.sqrt(spread / effective_events(weight[held_out])))
-
-
-def load_ratio(folder: Path) -> DensityRatio:
-    """Load a ratio from a folder.
-
-    Raises:
-        ModelError: If it is missing, damaged, or another model.
-    """
-    loaded = load_model(folder)
-    scale, largest = loaded.extra.get("scale"), loaded.extra.get("largest")
-    if not isinstance(loaded.estimator, EfficiencyModel) or not isinstance(scale, float) or not largest:
-        raise ModelError(f"{folder}: holds a model, but not that of a reweighting; give a folder saved as one.")
-    return DensityRatio(loaded.estimator, scale, float(largest))
 
 
 @contextmanager

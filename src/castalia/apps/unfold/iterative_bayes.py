@@ -78,15 +78,8 @@ class IterativeBayesResult:
             iterations: Number of iterations.
             truth: Truth columns, shape ``(events, columns)``; outside the bins the factor is 0.
         """
-        return self._by_event(self.contents[iterations], truth)
-
-    def replica_weights(self, iterations: int, truth: Array) -> Array:
-        """Return the factors likewise by each bootstrap replica, shape ``(replicas, events)``."""
-        return self._by_event(self.replicas[:, iterations], truth)
-
-    def _by_event(self, contents: Array, truth: Array) -> Array:
         place = self.truth.place(truth)
-        return np.where(place < 0, 0.0, _ratio(contents, self.simulated)[..., place])
+        return np.where(place < 0, 0.0, _ratio(self.contents[iterations], self.simulated)[place])
 
 
 @final
