@@ -4,9 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from known_problems import EDGES, NO_BACKGROUND, lossy, lossy_simulation, smeared
+from known_problems import EDGES, NO_EVENTS, lossy, lossy_simulation, smeared, weak
 
+from castalia.apps.unfold.background import positive_weights
 from castalia.apps.unfold.density_ratio import RatioConfig
+from castalia.apps.unfold.fakes import without_fakes
 from castalia.apps.unfold.measurement.by_posterior import under_another_detector
 from castalia.apps.unfold.measurement.problem import one_observable
 from castalia.apps.unfold.measurement.repeated import METHODS, RepeatSettings, repeated
@@ -41,8 +43,9 @@ def pulls(unfolded, truth):
 
 
 def with_background_left_in(problem):
-    draws = problem.draws[: len(problem.data.weights)]
-    return dataclasses.replace(problem, background=NO_BACKGROUND, draws=draws)
+    events = np.arange(len(problem.draws)) - len(problem.data.weights)
+    draws = problem.draws[(events < 0) | (events >= len(problem.background.weights))]
+    return dataclasses.replace(problem, background=NO_EVENTS, draws=draws)
 
 
 def with_missed_events_forgotten(problem):
@@ -65,6 +68,23 @@ def test_missed_events_fakes_and_background(method, background, spoilt):
     problem, truth = lossy(EVENTS, shift=0.2, background=background)
     assert np.abs(pulls(METHODS[method](problem, 2, QUICK, 1)[-1], truth)).max() < 5
     assert np.abs(pulls(METHODS[method](spoilt(problem), 2, QUICK, 1)[-1], truth)).max() > 5
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("spoils", ["background", "fakes"])
+def test_a_weak_counterpart_leaves_nothing_in_that_does_not_belong_there(method, spoils):
+    """The draws of half as many events as there are of the signal, at values where it has few."""
+    problem, truth = weak(EVENTS, **{spoils: EVENTS // 2})
+    true = np.histogram(truth, EDGES)[0]
+    error = np.hypot(np.sqrt(4 * EVENTS / len(true)), BUDGET * true)  # of all events that there are, in every bin
+    assert np.abs((contents(METHODS[method](problem, 2, QUICK, 1)[-1]) - true) / error).max() < 5
+    # Control: weights of the data alone, whatever is right of their counterparts.
+    alone = positive_weights(problem.signal, 1)
+    alone = without_fakes(problem.simulation, alone, problem.layout.condition, QUICK, 1)
+    rows = np.repeat(alone.weights / problem.draws.shape[1], problem.draws.shape[1])
+    left_in = np.histogram(problem.draws[: len(alone.weights), :, 0].ravel(), EDGES, weights=rows)[0]
+    assert np.abs((left_in - true) / error).max() > 5
 
 
 @pytest.mark.statistical
@@ -163,6 +183,11 @@ def test_bootstraps_change_what_they_should():
     assert other.data is problem.data
     assert not np.array_equal(other.background.weights, problem.background.weights)
     assert not np.array_equal(other.simulation.weights, problem.simulation.weights)
+    # What is drawn for simulated events goes with them.
+    rows = other.simulation
+    np.testing.assert_array_equal(other.prior_weights, rows.weights[rows.matched])
+    np.testing.assert_array_equal(other.fakes.weights, rows.weights[rows.fake])
+    assert len(other.fakes.weights) > 0
 
 
 def test_impossible_problems_are_refused():

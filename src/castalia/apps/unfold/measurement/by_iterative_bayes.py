@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from castalia.apps.unfold.background import positive_simulation
 from castalia.apps.unfold.binning import binning
-from castalia.apps.unfold.density_ratio import RatioConfig
+from castalia.apps.unfold.density_ratio import RatioConfig, without_notes
 from castalia.apps.unfold.iterative_bayes import iterative_bayes
 from castalia.apps.unfold.measurement.problem import Problem, Unfolded
 from castalia.rng import Stream
@@ -33,7 +34,7 @@ def by_iterative_bayes(problem: Problem, passes: int, _classifiers: RatioConfig,
     Args:
         problem: The measurement of one observable.
         passes: Number of passes.
-        seed: Not used but by the interface of methods: nothing is random here.
+        seed: Seed of what puts positive weights in the place of simulated ones of both signs; nothing else is random.
 
     Returns:
         The simulated events that have a truth, weighted, after each pass.
@@ -41,7 +42,8 @@ def by_iterative_bayes(problem: Problem, passes: int, _classifiers: RatioConfig,
     Raises:
         DataError: See `castalia.apps.unfold.iterative_bayes.iterative_bayes`.
     """
-    simulation = problem.simulation
+    with without_notes():
+        simulation = positive_simulation(problem.simulation, problem.seed(seed, "positive simulation"))
     truth = binning(_with_outer(problem.edges[0], simulation.truth[simulation.matched, 0]))
     parts = _FINER * truth.bins
     inner = np.quantile(problem.data.detector[:, 0], np.linspace(0.0, 1.0, parts + 1)[1:-1], method="higher")
@@ -57,7 +59,7 @@ def by_iterative_bayes(problem: Problem, passes: int, _classifiers: RatioConfig,
         background=problem.background,
     )
     rows = simulation.fiducial
-    values, weights = simulation.truth[rows], simulation.weights[rows]
+    values, weights = simulation.truth[rows], problem.simulation.weights[rows]
     ones = np.ones((len(weights), 1))
     return [
         Unfolded(values[:, None, :], weights * result.weights(number, values), ones) for number in range(1, passes + 1)

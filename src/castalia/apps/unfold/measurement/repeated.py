@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, final
 
@@ -105,7 +105,7 @@ def repeated(
     method: Method,
     problem: Problem,
     variations: Mapping[str, SimulatedEvents],
-    members: tuple[Array, ...],
+    members: Sequence[Problem],
     settings: RepeatSettings,
     *,
     provenance: Mapping[str, JsonValue],
@@ -117,7 +117,7 @@ def repeated(
         method: Its name.
         problem: The measurement.
         variations: Varied simulations of the same observables, by name.
-        members: Draws by further members of an ensemble, which only the posterior makes use of.
+        members: The problem as further members of an ensemble see it, which only the posterior makes use of.
         settings: How it is run.
         provenance: What the result shall say of itself.
         tick: Called after each unfolding.
@@ -150,8 +150,7 @@ def repeated(
             other = dataclasses.replace(problem, simulation=varied)
         replicas.append(_replica(name, "systematic", once(other, 0, name), nominal))
     if method == "posterior":
-        for number, draws in enumerate(members):
-            member = dataclasses.replace(problem, draws=draws)
+        for number, member in enumerate(members):
             replicas.append(_replica("ensemble", "ensemble", once(member, number, "ensemble"), nominal))
     sample = UnfoldedSample(
         problem.columns,
