@@ -53,11 +53,12 @@ _BOTTOM_LINE = (
 )
 _METHOD = (
     "Statistical errors: bootstrap of the data. Simulation: bootstrap of the simulated events and of the background, "
-    "and members of the trained ensemble where there are any. Systematic: the shift by each variation, bins moving "
-    "together.",
+    "scatter of the mean of several fits by classifiers of other random numbers, and members of the trained ensemble "
+    "where there are any. Systematic: the shift by each variation, bins moving together.",
     "Acceptance: methods that reweight learn from events at both levels and apply their weights to all that have a "
     "truth. A posterior's draws count as often as a simulated event of their observables is defined for one that is "
-    "selected as well. Fakes are taken off by their simulated share at detector level.",
+    "selected as well. Fakes are taken off by their simulated share at detector level. Of a posterior, background and "
+    "fakes have draws of their own, of negative weight.",
 )
 
 _FINER = 10.0  # parts of an error have one digit more than their sum
@@ -112,7 +113,7 @@ def _comparisons(found: Sequence[Measured]) -> TableItem:
 
 
 def _passes(folded: Sequence[Refolded]) -> TableItem:
-    passes = max(len(one.result.passes) for one in folded)
+    passes = max(len(one.result.changes) for one in folded)
     rows = []
     for one in folded:
         for i, name in enumerate(one.result.observables):

@@ -10,7 +10,8 @@ from typing import Final, TypeVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from castalia.apps.unfold.density_ratio import RatioConfig
+from castalia.apps.unfold.background import positive_simulation
+from castalia.apps.unfold.density_ratio import RatioConfig, without_notes
 from castalia.apps.unfold.events import MeasuredEvents
 from castalia.apps.unfold.fakes import without_fakes
 from castalia.apps.unfold.measurement.observed import Observed
@@ -39,12 +40,17 @@ Compared = TypeVar("Compared")
 log = logging.getLogger(__name__)
 
 PARTS: Final = ("statistical", "simulation", "systematic", "total")
-"""The covariances that are quoted: data, simulation and training, variations, and their sum."""
+"""The covariances that are quoted: data, simulation and trainings, variations, and their sum."""
 
 SMALLEST_P: Final = 0.001
 """Probability, over all observables of a method, below which its refolded result does not look like the data."""
 
-_SOURCES: Final = {"data": "statistical", "simulation": "simulation", "ensemble": "simulation"}
+_SOURCES: Final = {
+    "data": "statistical",
+    "simulation": "simulation",
+    "classifier": "simulation",
+    "ensemble": "simulation",
+}
 _MOSTLY: Final = 0.9  # of the events at the lowest value: such a column has no two bins at quantiles
 
 
@@ -168,18 +174,21 @@ def column_of(observed: Observed, name: str) -> int:
     return [column.name for column in observed.problem.columns].index(name)
 
 
-def refolded(observed: Observed, result: MethodResult, genuine: MeasuredEvents) -> Refolded:
+def refolded(observed: Observed, result: MethodResult, genuine: MeasuredEvents, seed: int) -> Refolded:
     """Refold a result and compare it with the data, column by column of the detector level.
 
     Args:
         observed: The measurement.
         result: The method's result.
         genuine: See `genuine_signal`.
+        seed: Seed of the command.
     """
     number = len(observed.problem.columns)
     simulation, factors = observed.problem.simulation, result.factors
     if result.method == "posterior":  # its events are others than those of the simulation
-        factors = nearest_factors(*result.passes[result.stopped - 1].flat, simulation)
+        with without_notes():
+            simulation = positive_simulation(simulation, observed.problem.seed(seed, "refolding"))
+        factors = nearest_factors(*result.unfolded.flat, simulation)
     events = refold(replace(simulation, detector=observed.simulation), factors)
     own = [column_of(observed, name) for name in result.observables]
     # Of lists only the numbers of objects: their features are zero where there is no object.
