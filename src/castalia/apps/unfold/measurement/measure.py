@@ -116,9 +116,7 @@ def _report(
 ) -> tuple[list[Measured], tuple[str, ...]]:
     """Write everything; return the spectra and what the gate says."""
     genuine = genuine_signal(observed, settings.classifiers, settings.seed)
-    found = [
-        measured(observed, one, place, settings.replicas) for one in results for place in range(len(one.observables))
-    ]
+    found = [measured(observed, one, place, settings) for one in results for place in range(len(one.observables))]
     folded = [refolded(observed, one, genuine, settings.seed) for one in results]
     reasons = gate_reasons(folded)
     counts = {**_counts(samples), "outside_training_range": observed.outside}

@@ -26,7 +26,7 @@ from castalia.estimators.base import Sampler
 from castalia.rng import Stream
 from castalia.runs.members import load_member
 
-__all__ = ["Observed", "Observer"]
+__all__ = ["DataTruth", "Observed", "Observer"]
 
 Array = NDArray[np.float64]
 
@@ -34,6 +34,30 @@ _MEDIAN_DRAWS: Final = 16
 """Draws that the median of a posterior is taken of, of simulated events and of data alike."""
 
 _CHUNK: Final = 4_096
+
+
+@final
+@dataclass(frozen=True)
+class DataTruth:
+    """The truth of data that were simulated.
+
+    Attributes:
+        values: Observables of the events that have a truth, selected or not, shape ``(events, observables)``.
+        weights: Shape ``(events,)``.
+        place: Their places among the selected events, -1 for one that is not, shape ``(events,)``.
+    """
+
+    values: Array
+    weights: Array
+    place: NDArray[np.int64]
+
+    def bootstrapped(self, selected: int, rng: np.random.Generator) -> Array:
+        """Return the weights in the replica for which this randomness makes the ``selected`` events of data others.
+
+        See `castalia.apps.unfold.measurement.problem.Problem.other_data`.
+        """
+        numbers = rng.poisson(1.0, selected)
+        return self.weights * np.where(self.place < 0, rng.poisson(1.0, len(self.place)), numbers[self.place])
 
 
 @final
@@ -48,7 +72,7 @@ class Observed:
         names: Columns of the detector level: counterparts of the observables, then all that was measured.
         simulation: Detector level of the simulated events, shape ``(events, columns)``; NaN where not selected.
         signal: That of data and background, same columns.
-        truth: Observables and weights of the true events of data, where these are known.
+        truth: The true events of data, where these are known.
         outside: Number of data events measured outside what the training saw.
     """
 
@@ -58,7 +82,7 @@ class Observed:
     names: tuple[str, ...]
     simulation: Array
     signal: Array
-    truth: tuple[Array, Array] | None
+    truth: DataTruth | None
     outside: int
 
 
@@ -179,10 +203,11 @@ class Observer:
         simulated = simulated_events(truth, detector, events.weights, fiducial=events.defined, selected=events.selected)
         return simulated, detector, draws[events.defined[events.selected], :1].reshape(-1, truth.shape[1])
 
-    def _truth(self, events: RecordedEvents) -> tuple[Array, Array] | None:
+    def _truth(self, events: RecordedEvents) -> DataTruth | None:
         if events.truth is None:
             return None
-        return self._of_columns(events.truth), events.weights[events.defined]
+        place = np.where(events.selected, np.cumsum(events.selected) - 1, -1)[events.defined]
+        return DataTruth(self._of_columns(events.truth), events.weights[events.defined], place)
 
     def _of_columns(self, columns: Array | None) -> Array:
         table = np.empty((0, 4 * len(self._model.coordinates.tree.leaves))) if columns is None else columns

@@ -108,7 +108,10 @@ def _comparisons(found: Sequence[Measured]) -> TableItem:
         "observable", "method", "χ² at detector level", "χ² unfolded", "bottom line", "χ² to the truth", "bins",
         "p-value",
     )  # fmt: skip
-    note = "Dashes: the truth of the data is not known, or there are too few replicas for so many bins."
+    note = (
+        "The truth is that of the same events of data, and compared by the covariance of the difference. Dashes: it is "
+        "not known, or there are too few replicas for so many bins."
+    )
     return TableItem("Result against simulation and truth", header, tuple(rows), note)
 
 
