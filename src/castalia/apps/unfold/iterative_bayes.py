@@ -180,8 +180,9 @@ def iterative_bayes(
         background: Events expected in the data that are not in the simulation.
 
     Raises:
-        DataError: If more than 0.1 % of a histogram is negative, no data are left beside the background, or truth bins
-            with more than 0.1 % of the simulated events are never selected.
+        DataError: If there are fewer detector bins than truth bins, more than 0.1 % of a histogram is negative, no data
+            are left beside the background, or truth bins with more than 0.1 % of the simulated events are never
+            selected.
 
     References:
         D'Agostini, A multidimensional unfolding method based on Bayes' theorem, Nucl. Instrum. Meth. A 362 (1995) 487.
@@ -189,6 +190,11 @@ def iterative_bayes(
         climbs to the maximum of the Poisson likelihood.
         Poisson bootstrap: Chamandy et al., Estimating Uncertainty for Massive Data Streams (Google, 2012).
     """
+    if detector.bins < truth.bins:
+        raise DataError(
+            f"{detector.bins} detector bins cannot tell {truth.bins} truth bins apart; merge truth bins, or take "
+            "observables of more values."
+        )
     expected = MeasuredEvents(data.detector[:0], data.weights[:0]) if background is None else background
     weights = (simulation.weights, data.weights, expected.weights)
     places = _Places(
@@ -228,7 +234,7 @@ def _check(counts: _Counts) -> None:
         if negative > _LARGEST_NEGATIVE * abs(float(sums.sum())):
             raise DataError(
                 f"{int((sums < 0.0).sum())} bins of the {name} histogram have negative sums of weights, {negative:g} "
-                "in all; take wider bins, or weights of one sign by castalia.apps.unfold.background.positive_weights."
+                "in all; take wider bins or more events."
             )
     if counts.data.sum() <= counts.background.sum():
         raise DataError(

@@ -252,6 +252,17 @@ def test_background_is_subtracted(folder, tmp_path):
     assert abs(left - 0.5) < 5 * np.sqrt(0.25 / 2_000 + 0.25 / 2_000)
 
 
+def test_a_counterpart_of_fewer_values_than_truth_bins_is_refused_before_anything_is_unfolded(
+    folder, tmp_path, monkeypatch
+):
+    methods = '"omnifold", "iterative_bayes"'
+    path = measurement(folder, "few.toml", methods=methods, detector='detector = "lepton_count"')
+    monkeypatch.setattr("castalia.apps.unfold.measurement.measure.repeated", None)
+    sentence = measured(path, tmp_path / "report").refused(3)
+    # All selected events have two leptons, so that there are those with fewer and those with two.
+    assert "[observables.pt_z], iterative Bayes: 2 detector bins cannot tell 5 truth bins apart" in sentence
+
+
 def test_every_method_takes_simulated_weights_of_both_signs(tmp_path, monkeypatch):
     monkeypatch.setattr("castalia.apps.unfold.measurement.repeated._FITS", 1)
     signs = np.where(np.arange(3_000) % 5, 1.0, -1.0)
