@@ -108,8 +108,9 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("castalia.apps.unfold.evaluate.draw_figures", lambda *_: {})
     monkeypatch.setattr("castalia.apps.unfold.compare.draw_comparison", lambda *_: {})
     monkeypatch.setattr("castalia.apps.unfold.measurement.measure.draw_figures", lambda *_: {})
-    positive = "castalia.apps.unfold.measurement.problem.positive_weights"
-    monkeypatch.setattr(positive, lambda signed, _: replace(signed, weights=np.abs(signed.weights)))
+    for learner in ("density_ratio", "omnifold"):
+        positive = f"castalia.apps.unfold.{learner}.positive_weights"
+        monkeypatch.setattr(positive, lambda signed, _: replace(signed, weights=np.abs(signed.weights)))
     monkeypatch.setattr("castalia.apps.unfold.judging.joint_auc", lambda *_, **__: half)
     monkeypatch.setattr("castalia.apps.unfold.judging.joint_test", lambda *_, **__: TwoSampleTest(half, half, half))
 

@@ -39,6 +39,22 @@ def test_merging_bins_loses_and_passes() -> None:
 
 
 @pytest.mark.statistical
+def test_a_covariance_from_few_replicas_gains_nothing_on_average() -> None:
+    replicas, trials, rng = 12, 1000, Stream(15, "test replicas").at()
+    inverse = np.linalg.inv(RESPONSE)
+    found = {"few": [], "exact": []}
+    for _ in range(trials):
+        known = np.cov(rng.multivariate_normal(np.zeros(3), inverse @ DATA @ inverse.T, replicas), rowvar=False)
+        for name, number in (("few", replicas), ("exact", None)):
+            found[name].append(bottom_line(SMEARED, DATA, MODELS, known, replicas=number).ratio)
+    error = {name: np.std(ratios) / np.sqrt(trials) for name, ratios in found.items()}
+    assert abs(np.mean(found["few"]) - 1.0) < 5 * error["few"]
+    assert np.mean(found["exact"]) - 1.0 > 5 * error["exact"]  # control
+    with pytest.raises(DataError, match="5 replicas are too few for a bottom line of 3 bins; make 6"):
+        bottom_line(SMEARED, DATA, MODELS, np.eye(3), replicas=5)
+
+
+@pytest.mark.statistical
 def test_honest_errors_cover_and_a_bias_or_small_errors_do_not() -> None:
     sets, truth, width = 2000, np.array([10.0, 50.0, 200.0]), np.array([1.0, 2.0, 5.0])
     noise = Stream(14, "test bins").at().normal(size=(sets, 3))

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import kstest
 
 from castalia.errors import DataError
-from castalia.metrics.chi_squared import chi_squared, squared_distance, tail_probability
+from castalia.metrics.chi_squared import chi_squared, effective_replicas, squared_distance, tail_probability
 from castalia.rng import Stream
 
 
@@ -77,3 +77,33 @@ def test_bad_input_is_refused_in_words() -> None:
             chi_squared([1.0, 2.0], [1.0, 1.0], matrix)
     with pytest.raises(DataError, match="make 4 or more"):
         chi_squared([1.0, 2.0], [1.0, 1.0], np.eye(2), replicas=3)
+
+
+@pytest.mark.statistical
+def test_p_values_are_uniform_where_several_sources_are_added_up() -> None:
+    """Few replicas of two sources of different size, and a shift that is known."""
+    bins, trials = 4, 1500
+    numbers, widths, shift = (10, 12), (1.0, 0.8), np.linspace(0.5, 1.0, bins)
+    rng = Stream(13, "test sources").at()
+    true = np.linalg.cholesky(sum(w**2 for w in widths) * np.eye(bins) + np.outer(shift, shift))
+    found: dict[str, list[float]] = {"together": [], "fewest": [], "exact": []}
+    for _ in range(trials):
+        parts = [
+            (np.cov(w * rng.normal(size=(n, bins)), rowvar=False), n) for n, w in zip(numbers, widths, strict=True)
+        ]
+        total = sum(part for part, _ in parts) + np.outer(shift, shift)
+        result = true @ rng.normal(size=bins)
+        several = {"together": effective_replicas(parts, total), "fewest": min(numbers), "exact": None}
+        for name, replicas in several.items():
+            found[name].append(chi_squared(result, np.zeros(bins), total, replicas=replicas).p_value)
+    assert kstest(found["together"], "uniform").pvalue > 1e-6
+    assert max(kstest(found[name], "uniform").pvalue for name in ("fewest", "exact")) < 1e-6
+
+
+def test_the_number_of_replicas_is_that_of_a_single_source() -> None:
+    matrix = covariance(5)
+    assert effective_replicas([(matrix, 20)], matrix) == pytest.approx(20)
+    assert effective_replicas([(0.5 * matrix, 20), (0.5 * matrix, 20)], matrix) == pytest.approx(39)
+    assert effective_replicas([(0.0 * matrix, 20)], matrix) is None
+    flat = np.diag([1.0, 2.0, 0.0])
+    assert effective_replicas([(flat, 9)], flat) == pytest.approx(9)

@@ -6,7 +6,7 @@ larger after than before shows a covariance that is too small or a bias that was
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -74,6 +74,8 @@ def bottom_line(
     smeared_covariance: ArrayLike,
     unfolded: tuple[ArrayLike, ArrayLike],
     unfolded_covariance: ArrayLike,
+    *,
+    replicas: int | None = None,
 ) -> BottomLine:
     """Compare two models at detector level and after unfolding.
 
@@ -83,18 +85,26 @@ def bottom_line(
         unfolded: The models after unfolding, each shape ``(bins,)``: their true contents, as a reader of the result
             would compare them with it.
         unfolded_covariance: Covariance of the unfolded data, shape ``(bins, bins)``.
+        replicas: Number of replicas that it was estimated from: it is then widened so that its inverse is right on
+            average, and p-values are Hotelling's. None where it is exact.
 
     Raises:
-        DataError: If shapes do not fit, or the models differ where a covariance has no variance.
+        DataError: If shapes do not fit, the models differ where a covariance has no variance, or there are not three
+            replicas more than bins.
 
     References:
         Cousins, May and Sun, Should unfolded histograms be used to test hypotheses? arXiv:1607.07038: the name and the
         test. With the covariance ``R⁻¹ V R⁻ᵀ`` of an inverted response R both are equal.
+        Hartlap, Simon and Schneider, Why your model parameter confidences might be too optimistic (2007),
+        arXiv:astro-ph/0608064: the factor (n - 1) / (n - p - 2) on a covariance of p bins from n replicas.
     """
-    return BottomLine(
-        chi_squared(smeared[0], smeared[1], smeared_covariance),
-        chi_squared(unfolded[0], unfolded[1], unfolded_covariance),
-    )
+    found = chi_squared(unfolded[0], unfolded[1], unfolded_covariance, replicas=replicas)
+    if replicas is not None:
+        bins = len(as_column(unfolded[0], "the unfolded contents"))
+        if replicas < bins + 3:
+            raise DataError(f"{replicas} replicas are too few for a bottom line of {bins} bins; make {bins + 3}.")
+        found = replace(found, value=found.value * (replicas - bins - 2) / (replicas - 1))
+    return BottomLine(chi_squared(smeared[0], smeared[1], smeared_covariance), found)
 
 
 def bin_performance(

@@ -7,6 +7,7 @@ distance is then measured in the directions that the covariance knows, and refus
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -18,7 +19,7 @@ from scipy.stats import f as fisher_distribution
 from castalia.errors import DataError
 from castalia.metrics.arrays import as_column
 
-__all__ = ["ChiSquared", "chi_squared", "squared_distance", "tail_probability"]
+__all__ = ["ChiSquared", "chi_squared", "effective_replicas", "squared_distance", "tail_probability"]
 
 _DEGENERATE = 1e-6
 """Eigenvalues of the correlation matrix below this share of the largest belong to features that are functions of others
@@ -45,7 +46,7 @@ class ChiSquared:
 
 
 def chi_squared(
-    first: ArrayLike, second: ArrayLike, covariance: ArrayLike, *, replicas: int | None = None
+    first: ArrayLike, second: ArrayLike, covariance: ArrayLike, *, replicas: float | None = None
 ) -> ChiSquared:
     """Compare two binned results by the covariance of their difference.
 
@@ -53,8 +54,8 @@ def chi_squared(
         first: Contents, shape ``(bins,)``.
         second: Contents to compare with, shape ``(bins,)``, such as the truth.
         covariance: Covariance of the difference, shape ``(bins, bins)``; where ``second`` is exact, that of ``first``.
-        replicas: Number of replicas that the covariance was estimated from; the p-value is then Hotelling's. None
-            where the covariance is exact.
+        replicas: Number of replicas that the covariance was estimated from (see `effective_replicas` of a sum); the
+            p-value is then Hotelling's. None where the covariance is exact.
 
     Raises:
         DataError: If shapes do not fit, the covariance is not symmetric, has a negative variance or as many bins as
@@ -72,7 +73,9 @@ def chi_squared(
             "give a symmetric matrix with one row a bin and no negative variance."
         )
     if replicas is not None and replicas < bins + 2:
-        raise DataError(f"{replicas} replicas are too few for the covariance of {bins} bins; make {bins + 2} or more.")
+        raise DataError(
+            f"{replicas:g} replicas are too few for the covariance of {bins} bins; make {bins + 2} or more."
+        )
     value, degrees, outside = squared_distance(difference, matrix)
     if outside > _OUTSIDE:
         raise DataError(
@@ -80,6 +83,34 @@ def chi_squared(
             "merge empty bins, or make more replicas."
         )
     return ChiSquared(value, degrees, tail_probability(value, degrees, replicas))
+
+
+def effective_replicas(parts: Sequence[tuple[ArrayLike, int]], covariance: ArrayLike) -> float | None:
+    """Return the number of replicas of one source that would tell a covariance as well as several sources do.
+
+    Args:
+        parts: Estimated covariances of independent sources, each of shape ``(bins, bins)``, and the number of replicas
+            of each.
+        covariance: Their sum, and whatever is known exactly beside them, same shape.
+
+    Returns:
+        As many as one source has where it is alone, more where there are others; None where no part has any variance.
+
+    References:
+        Krishnamoorthy and Yu, Modified Nel and Van der Merwe test for the multivariate Behrens-Fisher problem,
+        Statistics & Probability Letters 66 (2004) 161: that many degrees of freedom, one less than there are replicas.
+    """
+    matrix = np.asarray(covariance, dtype=np.float64)
+    spread = np.sqrt(np.diag(matrix))
+    used = spread > _DEGENERATE * spread.max()
+    scale, rows = np.outer(spread[used], spread[used]), np.ix_(used, used)
+    inverse = np.linalg.pinv(matrix[rows] / scale, rcond=_DEGENERATE, hermitian=True)
+    unknown = 0.0
+    for part, replicas in parts:
+        share = np.asarray(part, dtype=np.float64)[rows] / scale @ inverse
+        unknown += float(np.trace(share @ share) + np.trace(share) ** 2) / (replicas - 1)
+    degrees = float(np.trace(matrix[rows] / scale @ inverse))
+    return 1.0 + degrees * (degrees + 1.0) / unknown if unknown > 0.0 else None
 
 
 def squared_distance(difference: NDArray[np.float64], covariance: NDArray[np.float64]) -> tuple[float, int, float]:

@@ -156,3 +156,5 @@ def test_what_cannot_be_unfolded_is_refused():
     blind = simulated_events(one.simulation.truth, one.simulation.detector, selected=one.simulation.truth[:, 0] > 0)
     with pytest.raises(DataError, match=r"3 truth bins \(first bin 0\)"):
         iterative_bayes(blind, one.data, *COARSE, iterations=1, replicas=0, rng=Stream(1, "none").at())
+    with pytest.raises(DataError, match="6 detector bins cannot tell 12 truth bins apart"):
+        iterative_bayes(one.simulation, one.data, *COARSE[::-1], iterations=1, replicas=0, rng=Stream(1, "none").at())

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from unfolding_toys import layout, simulation_with_losses, toy, with_losses, worst_pull
 
-from castalia.apps.unfold.background import positive_weights, signed_union
+from castalia.apps.unfold.background import signed_union
 from castalia.apps.unfold.events import MeasuredEvents, bootstrapped, measured_events, simulated_events
 from castalia.apps.unfold.omnifold import OmniFoldConfig, omnifold
-from castalia.errors import DataError
 from castalia.metrics.arrays import effective_events
 from castalia.rng import Stream
 
@@ -115,7 +114,7 @@ def test_missed_events_and_fakes_are_recovered(losses):
 
 
 @pytest.mark.statistical
-def test_background_is_subtracted_and_negative_weights_are_refused():
+def test_background_is_subtracted_by_negative_weights():
     one, rng = toy(1, EVENTS), Stream(7, "background").at()
     background = measured_events(rng.uniform(-4, 4, EVENTS), np.full(EVENTS, 0.2))
     hidden = rng.uniform(-4, 4, (EVENTS // 5, 1))
@@ -123,16 +122,35 @@ def test_background_is_subtracted_and_negative_weights_are_refused():
     config, truth = OmniFoldConfig(iterations=1), one.simulation.truth
     signed = signed_union(data, background)
     assert np.mean(signed.weights < 0) > 0.2
-    with pytest.raises(DataError, match="of the numerator have negative weights, which no classifier can learn from"):
-        omnifold(one.simulation, signed, one.layout, config, seed=1)
-    result = omnifold(one.simulation, positive_weights(signed, seed=1), one.layout, config, seed=1)
+    result = omnifold(one.simulation, signed, one.layout, config, seed=1)
     expected = one.known.unfolded(1)
     assert worst_pull(one.known, expected, truth, result.weights(truth), EVENTS, 2 * BUDGET) < 5
     naive = omnifold(one.simulation, data, one.layout, config, seed=1)
     assert worst_pull(one.known, expected, truth, naive.weights(truth), EVENTS, 2 * BUDGET) > 5
-    half = dataclasses.replace(one.simulation, weights=np.where(np.arange(EVENTS) % 5, 1.0, -1.0))
-    with pytest.raises(DataError, match="2000 of 10000 events of the denominator"):
-        omnifold(half, one.data, one.layout, config, seed=1)
+
+
+@pytest.mark.statistical
+def test_simulated_weights_of_both_signs_are_averaged():
+    """A simulation with too many events of high truth, and others of negative weight, which take them off again."""
+    one, rng = toy(1, EVENTS), Stream(10, "signs").at()
+
+    def high():
+        truth = one.known.simulated.sample(EVENTS, rng)
+        return truth[rng.random(EVENTS) < 1 / (1 + np.exp(-3 * truth[:, 0]))]
+
+    parts = [one.simulation.truth, high(), high()]
+    signs, truth = np.repeat([1.0, 1.0, -1.0], [len(part) for part in parts]), np.concatenate(parts)
+    seen = one.known.detector.detect(truth, rng)
+    expected, checked = one.known.unfolded(1), one.simulation.truth
+
+    def worst(weights):
+        simulation = simulated_events(truth, seen, weights)
+        found = omnifold(simulation, one.data, one.layout, OmniFoldConfig(iterations=1), seed=1).weights(checked)
+        return worst_pull(one.known, expected, checked, found, EVENTS, BUDGET)
+
+    assert np.mean(signs < 0) > 0.15
+    assert worst(signs) < 5
+    assert worst(np.abs(signs)) > 5  # control
 
 
 @pytest.mark.statistical

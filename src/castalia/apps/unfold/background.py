@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
-from castalia.apps.unfold.events import MeasuredEvents
+from castalia.apps.unfold.events import MeasuredEvents, SimulatedEvents
 from castalia.errors import DataError
 from castalia.estimators.arrays import batch_from_arrays, to_numpy
 from castalia.training.reweighting import reweight_positive
 
-__all__ = ["positive_weights", "signed_union"]
+__all__ = ["positive_simulation", "positive_weights", "signed_union"]
 
 
 def signed_union(data: MeasuredEvents, background: MeasuredEvents) -> MeasuredEvents:
@@ -42,6 +44,9 @@ def signed_union(data: MeasuredEvents, background: MeasuredEvents) -> MeasuredEv
 def positive_weights(events: MeasuredEvents, seed: int) -> MeasuredEvents:
     """Replace weights of both signs by positive ones of the same local average and the same sum.
 
+    Enough for what is a function of these observables, such as a ratio of densities in them. Draws of a posterior know
+    more of an event: data and background of the same observables have different ones.
+
     With `signed_union` this is a background subtraction without negative weights: data and
     background events together stand for the signal.
 
@@ -56,7 +61,30 @@ def positive_weights(events: MeasuredEvents, seed: int) -> MeasuredEvents:
         Nachman and Thaler, A neural resampler for Monte Carlo reweighting with preserved uncertainties (2020); see
         `castalia.training.reweighting`.
     """
+    if not (events.weights < 0.0).any():
+        return events
     batch, _ = reweight_positive(batch_from_arrays(events.detector, None, events.weights), None, seed)
     weights = to_numpy(batch.weight).astype(np.float64)
     # Tensors have single precision; the sum is kept to that of the arrays.
     return MeasuredEvents(events.detector, weights * (events.weights.sum() / weights.sum()))
+
+
+def positive_simulation(simulation: SimulatedEvents, seed: int) -> SimulatedEvents:
+    """Replace weights of both signs by positive ones of the same average at each truth and observables.
+
+    Args:
+        simulation: Simulated events, as of a generator at next-to-leading order. Fakes whose weights add up to nothing
+            or less count as none.
+        seed: Seed of the classifiers.
+
+    Raises:
+        ConfigError: If the weights of matched or of missed events do not add up to a positive number.
+    """
+    weights, matched = simulation.weights.copy(), simulation.matched
+    both = np.concatenate([simulation.truth, simulation.detector], axis=1)
+    if weights[simulation.fake].sum() <= 0.0:
+        weights[simulation.fake] = 0.0
+    missed = simulation.fiducial & ~matched
+    for rows, features in ((matched, both), (missed, simulation.truth), (simulation.fake, simulation.detector)):
+        weights[rows] = positive_weights(MeasuredEvents(features[rows], weights[rows]), seed).weights
+    return dataclasses.replace(simulation, weights=weights)

@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -16,19 +15,19 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
+from castalia.apps.unfold.background import positive_weights
+from castalia.apps.unfold.events import MeasuredEvents
 from castalia.data.layout import Layout, Variable
 from castalia.data.strict import StrictModel
-from castalia.errors import DataError, ModelError
 from castalia.estimators.arrays import batch_from_arrays, events_from_array, to_numpy
 from castalia.estimators.efficiency import EfficiencyModel, EfficiencyModelConfig
 from castalia.estimators.registry import build
-from castalia.estimators.storage import load_model, save_model
 from castalia.metrics.arrays import effective_events
 from castalia.rng import Stream
 from castalia.training.config import TrainingConfig
 from castalia.training.fit import fit
 
-__all__ = ["DensityRatio", "FittedRatio", "RatioConfig", "fit_ratio", "load_ratio"]
+__all__ = ["DensityRatio", "FittedRatio", "RatioConfig", "fit_ratio", "without_notes"]
 
 Array = NDArray[np.float64]
 
@@ -82,10 +81,6 @@ class DensityRatio:
         """Return the ratio in the normalisation in which the reweighted events sum up to ``total``."""
         return DensityRatio(self.model, self.scale * total / float(weights @ self(features)), self.largest)
 
-    def save(self, folder: Path) -> None:
-        """Save to a folder; see ``castalia.estimators.storage.save_model``."""
-        save_model(folder, self.model, self.model.layout, {"scale": self.scale, "largest": self.largest})
-
     @torch.no_grad()
     def _bounded(self, features: Array) -> Array:
         bound = math.log(self.largest)
@@ -122,9 +117,11 @@ def fit_ratio(
     """Learn the ratio of two weighted samples.
 
     Rows of the same number are held out together, so that a sample may be compared with itself under other weights.
+    Only the average of the weights at the same features matters to a ratio: where a sample has weights of both signs,
+    positive ones of the same average are learned from.
 
     Args:
-        numerator: Features, shape ``(events, features)``, and weights, shape ``(events,)``, not negative.
+        numerator: Features, shape ``(events, features)``, and weights of either sign, shape ``(events,)``.
         denominator: Likewise.
         variables: The features.
         config: How it is learned.
@@ -132,7 +129,7 @@ def fit_ratio(
         start: An earlier ratio of the same features, where the training begins; ``None`` to begin anew.
 
     Raises:
-        DataError: If a weight is negative.
+        ConfigError: If the weights of a sample do not add up to a positive number.
 
     References:
         Sugiyama, Suzuki and Kanamori, Density Ratio Estimation in Machine Learning (2012), chapter 4.
@@ -143,9 +140,9 @@ def fit_ratio(
         model: Any = build("efficiency", settings.model_dump(), layout, seed)
     else:
         model = copy.deepcopy(start.model)
-    features, label, weight, held_out = _rows(numerator, denominator, seed)
-    keep = ~held_out
-    with _without_notes():
+    with without_notes():
+        features, label, weight, held_out = _rows(numerator, denominator, seed)
+        keep = ~held_out
         result = fit(
             model,
             batch_from_arrays(features[keep], label[keep, None], weight[keep]),
@@ -161,47 +158,29 @@ def fit_ratio(
     return FittedRatio(ratio, math.log(2.0) - loss, math.sqrt(spread / effective_events(weight[held_out])))
 
 
-def load_ratio(folder: Path) -> DensityRatio:
-    """Load a ratio from a folder.
-
-    Raises:
-        ModelError: If it is missing, damaged, or another model.
-    """
-    loaded = load_model(folder)
-    scale, largest = loaded.extra.get("scale"), loaded.extra.get("largest")
-    if not isinstance(loaded.estimator, EfficiencyModel) or not isinstance(scale, float) or not largest:
-        raise ModelError(f"{folder}: holds a model, but not that of a reweighting; give a folder saved as one.")
-    return DensityRatio(loaded.estimator, scale, float(largest))
-
-
 @contextmanager
-def _without_notes() -> Iterator[None]:
+def without_notes() -> Iterator[None]:
     """Leave out what a training says of its weights: an unfolding trains hundreds of classifiers."""
-    # Of two samples made equal by weights, one may have few events.
-    logger = logging.getLogger("castalia.training.weights")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(f"castalia.training.{name}") for name in ("weights", "reweighting")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _rows(
     numerator: tuple[Array, Array], denominator: tuple[Array, Array], seed: int
 ) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
     """Put both samples together with equal sums of weights; return features, labels, weights and what is held out."""
-    parts = (denominator, numerator)
-    for (_, weights), name in zip(parts, ("denominator", "numerator"), strict=True):
-        if (weights < 0.0).any():
-            raise DataError(
-                f"{int((weights < 0.0).sum())} of {len(weights)} events of the {name} have negative weights, which no "
-                "classifier can learn from; replace them by castalia.apps.unfold.background.positive_weights."
-            )
-    events = sum(len(weights) for _, weights in parts)
-    features = np.concatenate([table for table, _ in parts])
-    label = np.repeat([0.0, 1.0], [len(weights) for _, weights in parts])
-    weight = np.concatenate([0.5 * events * weights / weights.sum() for _, weights in parts])
+    parts = [positive_weights(MeasuredEvents(*one), seed) for one in (denominator, numerator)]
+    sizes = [len(one.weights) for one in parts]
+    features = np.concatenate([one.detector for one in parts])
+    label = np.repeat([0.0, 1.0], sizes)
+    weight = np.concatenate([0.5 * sum(sizes) * one.weights / one.weights.sum() for one in parts])
     stream = Stream(seed, "events held out of a ratio")
-    held_out = np.concatenate([stream.at().random(len(weights)) < _HELD_OUT for _, weights in parts])
+    held_out = np.concatenate([stream.at().random(size) < _HELD_OUT for size in sizes])
     return features, label, weight, held_out

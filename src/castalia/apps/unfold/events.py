@@ -57,6 +57,11 @@ class SimulatedEvents:
         """Events that are at both levels, shape ``(events,)``."""
         return self.fiducial & self.selected
 
+    @property
+    def fake(self) -> Flags:
+        """Events that are only selected, shape ``(events,)``."""
+        return self.selected & ~self.fiducial
+
 
 Sample = TypeVar("Sample", MeasuredEvents, SimulatedEvents)
 

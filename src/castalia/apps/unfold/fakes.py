@@ -18,18 +18,14 @@ def without_fakes(
     """Weigh data with the probability that they are no fakes, as the simulation has it at the same observables.
 
     Args:
-        simulation: Simulated events, with weights that are not negative.
+        simulation: Simulated events.
         data: Measured events.
         variables: The observables.
         config: How the classifier is trained.
         seed: Its seed.
-
-    Raises:
-        DataError: If a simulated weight is negative.
     """
-    fake = simulation.selected & ~simulation.fiducial
-    if not simulation.weights[fake].any():
+    if simulation.weights[simulation.fake].sum() <= 0.0:
         return data
-    both = [(simulation.detector[rows], simulation.weights[rows]) for rows in (simulation.matched, fake)]
+    both = [(simulation.detector[rows], simulation.weights[rows]) for rows in (simulation.matched, simulation.fake)]
     odds = fit_ratio(both[0], both[1], variables, config, seed).ratio(data.detector)
     return dataclasses.replace(data, weights=data.weights * odds / (1.0 + odds))

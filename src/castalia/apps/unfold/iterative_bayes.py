@@ -78,15 +78,8 @@ class IterativeBayesResult:
             iterations: Number of iterations.
             truth: Truth columns, shape ``(events, columns)``; outside the bins the factor is 0.
         """
-        return self._by_event(self.contents[iterations], truth)
-
-    def replica_weights(self, iterations: int, truth: Array) -> Array:
-        """Return the factors likewise by each bootstrap replica, shape ``(replicas, events)``."""
-        return self._by_event(self.replicas[:, iterations], truth)
-
-    def _by_event(self, contents: Array, truth: Array) -> Array:
         place = self.truth.place(truth)
-        return np.where(place < 0, 0.0, _ratio(contents, self.simulated)[..., place])
+        return np.where(place < 0, 0.0, _ratio(self.contents[iterations], self.simulated)[place])
 
 
 @final
@@ -187,8 +180,9 @@ def iterative_bayes(
         background: Events expected in the data that are not in the simulation.
 
     Raises:
-        DataError: If more than 0.1 % of a histogram is negative, no data are left beside the background, or truth bins
-            with more than 0.1 % of the simulated events are never selected.
+        DataError: If there are fewer detector bins than truth bins, more than 0.1 % of a histogram is negative, no data
+            are left beside the background, or truth bins with more than 0.1 % of the simulated events are never
+            selected.
 
     References:
         D'Agostini, A multidimensional unfolding method based on Bayes' theorem, Nucl. Instrum. Meth. A 362 (1995) 487.
@@ -196,6 +190,11 @@ def iterative_bayes(
         climbs to the maximum of the Poisson likelihood.
         Poisson bootstrap: Chamandy et al., Estimating Uncertainty for Massive Data Streams (Google, 2012).
     """
+    if detector.bins < truth.bins:
+        raise DataError(
+            f"{detector.bins} detector bins cannot tell {truth.bins} truth bins apart; merge truth bins, or take "
+            "observables of more values."
+        )
     expected = MeasuredEvents(data.detector[:0], data.weights[:0]) if background is None else background
     weights = (simulation.weights, data.weights, expected.weights)
     places = _Places(
@@ -235,7 +234,7 @@ def _check(counts: _Counts) -> None:
         if negative > _LARGEST_NEGATIVE * abs(float(sums.sum())):
             raise DataError(
                 f"{int((sums < 0.0).sum())} bins of the {name} histogram have negative sums of weights, {negative:g} "
-                "in all; take wider bins, or weights of one sign by castalia.apps.unfold.background.positive_weights."
+                "in all; take wider bins or more events."
             )
     if counts.data.sum() <= counts.background.sum():
         raise DataError(

@@ -10,8 +10,9 @@ pushed to every event with the same truth. Three matters in which versions of th
 - *Fakes* have no truth. The extension gives them the average pushed weight of matched events with the same observables.
   The fraction of fakes at given observables is then that of the simulation in every iteration: it is learned once, and
   data count with the probability that they are no fakes.
-- *Background* is not subtracted here: negative weights are refused. `castalia.apps.unfold.background` replaces data and
-  subtracted background by events of positive weight.
+- *Background* is subtracted by data of negative weight: `castalia.apps.unfold.background`. A classifier learns from
+  positive weights of the same average at the same observables; simulated weights of both signs are averaged likewise
+  at the same truth and observables, because both steps use nothing else of an event.
 
 The classifier is `castalia.estimators.efficiency.EfficiencyModel` trained by `castalia.training.fit`.
 
@@ -32,7 +33,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from castalia.apps.unfold.density_ratio import DensityRatio, FittedRatio, RatioConfig, fit_ratio
+from castalia.apps.unfold.background import positive_simulation, positive_weights
+from castalia.apps.unfold.density_ratio import DensityRatio, FittedRatio, RatioConfig, fit_ratio, without_notes
 from castalia.apps.unfold.events import MeasuredEvents, SimulatedEvents
 from castalia.apps.unfold.fakes import without_fakes
 from castalia.apps.unfold.settling import moment_change
@@ -97,7 +99,7 @@ def omnifold(
     """Unfold data by reweighting simulation.
 
     Args:
-        simulation: Simulated events, with weights that are not negative.
+        simulation: Simulated events, with weights of either sign.
         data: Measured events, likewise.
         layout: Observables as ``condition``, truth columns as ``target``.
         config: How it is run.
@@ -108,10 +110,14 @@ def omnifold(
         no fakes.
 
     Raises:
-        DataError: If a weight is negative, or a column is constant.
+        ConfigError: If weights do not add up to a positive number.
+        DataError: If a column is constant.
     """
     genuine = without_fakes(simulation, data, layout.condition, config.ratio, _seed(seed, "fakes"))
-    runs = [_run(simulation, genuine, layout, config, seed, member) for member in range(config.members)]
+    with without_notes():
+        measured = positive_weights(genuine, _seed(seed, "positive data"))
+        simulated = positive_simulation(simulation, _seed(seed, "positive simulation"))
+    runs = [_run(simulated, measured, layout, config, seed, member) for member in range(config.members)]
     functions = tuple(TruthWeights(tuple(ratio for ratio, _ in one)) for one in zip(*runs, strict=True))
     apart = np.array([[(p.divergence, p.divergence_error) for _, p in run] for run in runs])
     truth, base = simulation.truth[simulation.fiducial], simulation.weights[simulation.fiducial]

@@ -182,7 +182,7 @@ def iterate_prior(
 
     Args:
         posterior: Draws for the data under any prior: `resampled` or `retrained`.
-        data_weights: Weights of the measured events, not negative, shape ``(events,)``.
+        data_weights: Weights of the measured events, those of subtracted background negative, shape ``(events,)``.
         simulated: Truth columns and weights of the simulated events that made the first prior; or, of a trained
             model, its draws for simulated events.
         learn: Learns the new prior's ratio to the simulation, such as `ClassifierRatio`.

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from castalia.apps.unfold.density_ratio import DensityRatio, load_ratio
-from castalia.errors import ConfigError, ModelError
+from castalia.apps.unfold.density_ratio import DensityRatio
 from castalia.metrics.arrays import as_columns
 
-__all__ = ["TruthWeights", "load_truth_weights"]
+__all__ = ["TruthWeights"]
 
 
 @final
@@ -45,27 +43,3 @@ class TruthWeights:
         """Return the factor of each member, shape ``(members, events)``; arguments as for a call."""
         table = as_columns(truth, "the truth")
         return np.stack([member(table) for member in self.members])
-
-    def save(self, folder: Path) -> None:
-        """Save as safetensors and JSON, one folder a member.
-
-        Raises:
-            ConfigError: If the folder holds a reweighting already.
-            MachineError: If the disk refuses.
-        """
-        if any(folder.glob("member-*")):
-            raise ConfigError(f"{folder}: holds a reweighting already; name another folder, or remove it.")
-        for number, member in enumerate(self.members):
-            member.save(folder / f"member-{number:02d}")
-
-
-def load_truth_weights(folder: Path) -> TruthWeights:
-    """Load what ``TruthWeights.save`` wrote.
-
-    Raises:
-        ModelError: If there is nothing, or a member is damaged.
-    """
-    found = sorted(folder.glob("member-*"))
-    if not found:
-        raise ModelError(f"{folder}: has no members of a truth reweighting; give the folder that one was saved to.")
-    return TruthWeights(tuple(load_ratio(one) for one in found))

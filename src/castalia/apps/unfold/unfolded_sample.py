@@ -158,6 +158,12 @@ class UnfoldedSample:
             covariances["statistics"] = statistics
         return Spectrum(limits, contents, covariances)
 
+    def replicated(self, source: str, quantity: Quantity, edges: ArrayLike) -> Array:
+        """Fill the histogram once for each replica of a source; return the contents, shape ``(replicas, bins)``."""
+        limits = checked_edges(edges)
+        found = [self._filled(one, quantity, limits)[0] for one in self.replicas if one.source == source]
+        return np.reshape(found, (len(found), len(limits) - 1))
+
     def _filled(self, replica: Replica, quantity: Quantity, edges: Array) -> tuple[Array, Array]:
         """Return contents and statistical covariance of a replica."""
         values = self.values if replica.values is None else replica.values

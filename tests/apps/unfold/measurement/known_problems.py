@@ -15,7 +15,7 @@ EDGES = np.array([-2.0, -1.2, -0.4, 0.4, 1.2, 2.0])
 NOISE, SHARE = 0.3, 0.5
 """Of the measurement with losses: its resolution, and the share of fakes where there are most."""
 
-NO_BACKGROUND = MeasuredEvents(np.empty((0, 1)), np.empty(0))
+NO_EVENTS = MeasuredEvents(np.empty((0, 1)), np.empty(0))
 
 
 def found(truth):
@@ -27,11 +27,12 @@ def smeared(known_events: int, seed: int = 1):
     """A measurement with a strong prior bias and no losses; returns the problem and what is known of it."""
     one = toy(1, known_events, seed)
     rng = Stream(seed, "draws of a known problem").at()
-    draws = one.known.detector.draws(one.data.detector, one.known.simulated, DRAWS, rng)
-    prior = one.known.simulated.sample(known_events, rng)
-    own = prior, np.ones(len(prior))
-    problem = Problem((TruthColumn("z"),), (EDGES,), one.simulation, one.data, NO_BACKGROUND, draws, *own)
-    return problem, one.known
+    draws, prior = (
+        one.known.detector.draws(events.detector, one.known.simulated, number, rng)
+        for events, number in ((one.data, DRAWS), (one.simulation, 1))
+    )
+    levels = one.simulation, one.data, NO_EVENTS, NO_EVENTS
+    return Problem((TruthColumn("z"),), (EDGES,), *levels, draws, prior[:, 0], one.simulation.weights), one.known
 
 
 def lossy_simulation(events: int, seed: int, offset: float = 0.0, shift: float = 0.0) -> SimulatedEvents:
@@ -66,8 +67,39 @@ def lossy(events: int, seed: int = 1, shift: float = 0.0, background: float = 0.
     detector = np.concatenate([sample.detector[sample.selected], inside])
     data = MeasuredEvents(detector, np.ones(len(detector)))
     subtracted = MeasuredEvents(expected, np.full(len(expected), 0.25))
-    draws = posterior_draws(np.concatenate([detector, expected])[:, 0], seed)
-    prior = lossy_simulation(events, seed + 2000)
-    own = prior.truth[prior.matched], prior.weights[prior.matched]
-    problem = Problem((TruthColumn("z"),), (EDGES,), simulation, data, subtracted, draws, *own)
+    fake, matched = (simulation.detector[rows] for rows in (simulation.fake, simulation.matched))
+    fakes = MeasuredEvents(fake, simulation.weights[simulation.fake])
+    draws = posterior_draws(np.concatenate([detector, expected, fake])[:, 0], seed)
+    own = posterior_draws(matched[:, 0], seed + 1)[:, 0], simulation.weights[simulation.matched]
+    problem = Problem((TruthColumn("z"),), (EDGES,), simulation, data, subtracted, fakes, draws, *own)
     return problem, sample.truth[sample.fiducial, 0]
+
+
+def weak(events: int, fakes: int = 0, background: int = 0, seed: int = 1):
+    """A counterpart that hardly knows the truth, of events that a posterior knows well.
+
+    Background lies at high values and fakes at low ones, where hardly any signal is. Returns the problem and the data's
+    truth.
+    """
+    rng, noise = Stream(seed, "a weak counterpart").at(), 0.2
+    shrink = 1 / (1 + noise**2)
+    truth, simulated = rng.normal(size=(2, events))
+    real = [values + rng.normal(0, noise, events) for values in (truth, simulated)]
+    data_fakes, simulated_fakes = rng.normal(-1.8, 0.4, (2, fakes))
+    inside, expected = rng.normal(1.8, 0.4, (2, background))
+
+    def counterpart(seen):
+        return 0.3 * seen[:, None] + rng.normal(size=(len(seen), 1))
+
+    def drawn(seen, number):
+        return (shrink * seen[:, None] + np.sqrt(1 - shrink) * rng.normal(size=(len(seen), number)))[:, :, None]
+
+    detector = counterpart(np.concatenate([real[1], simulated_fakes]))
+    simulation = simulated_events(
+        np.concatenate([simulated, np.full(fakes, np.nan)]), detector, fiducial=np.arange(events + fakes) < events
+    )
+    data = np.concatenate([real[0], inside, data_fakes])
+    measured = [MeasuredEvents(counterpart(seen), np.ones(len(seen))) for seen in (data, expected)]
+    own = MeasuredEvents(detector[events:], np.ones(fakes))
+    draws, prior = drawn(np.concatenate([data, expected, simulated_fakes]), DRAWS), drawn(real[1], 1)[:, 0]
+    return Problem((TruthColumn("z"),), (EDGES,), simulation, *measured, own, draws, prior, np.ones(events)), truth

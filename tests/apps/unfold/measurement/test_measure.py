@@ -1,5 +1,6 @@
 """castalia unfold measure from files to a report, on a topology that no code knows of."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,10 @@ import pytest
 from castalia_console import environment, here, listing, read
 from z_toys import config, events, write
 
+from castalia.apps.unfold.measurement.config import parse_measurement
+from castalia.apps.unfold.measurement.observed import Observer
+from castalia.apps.unfold.measurement.samples import read_samples
+from castalia.apps.unfold.model import open_model
 from castalia.apps.unfold.sample_file import read_unfolded
 from castalia.data.table import Table
 from castalia.rng import Stream
@@ -99,7 +104,13 @@ def test_all_methods_to_a_report(folder, tmp_path):
         assert metrics["passes"][result]["stopped_after"] == 1
         unfolded = read_unfolded(tmp_path / "report" / "unfolded" / f"{result}.parquet")
         np.testing.assert_allclose(unfolded.histogram("pt_z", BINS).contents, one["contents"], rtol=1e-6)
-        assert {replica.source for replica in unfolded.replicas} == {"data", "simulation", "tune"}
+        random = set() if name == "iterative_bayes" else {"classifier"}
+        assert {replica.source for replica in unfolded.replicas} == {"data", "simulation", "tune"} | random
+        # Where it comes from: model and every file by their hashes.
+        files = [folder / f"{stem}.parquet" for stem in ("sim", "data", "tune")]
+        assert unfolded.inputs == {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+        assert len(unfolded.model) == 64
+        assert unfolded.provenance["configuration"]["run"] == unfolded.provenance["run"] == str(folder / "run")
     # The truth of the data stands beside, events that were not selected included.
     data = read(folder / "data.parquet")
     assert sum(one["truth"]) == pytest.approx(np.sum(np.asarray(data["defined"])), rel=0.02)
@@ -200,6 +211,7 @@ REFUSED = {
                "[observables] 'x/../../evil' becomes a column and part of a file name"),
     "taken": ({"detector": LEPTON + '\n[observables.unfolded_weight]\nquantity = "z_pt"\nbins = [0, 1]'}, 2,
               "[observables] 'unfolded_weight' begins like the columns of weights"),
+    "noise": ({"more": '[variations.classifier]\nsimulation = ["tune.parquet"]'}, 2, "cannot be called 'classifier'"),
     "empty bin": ({"detector": LEPTON + '\n[observables.b]\nquantity = "z_pt"\nbins = [5000, 6000]'}, 3,
                   "[observables.b]: no selected simulated event lies in the bin"),
     "no file": ({"data": "nothing.parquet"}, 3, "no such file; correct data"),
@@ -244,3 +256,56 @@ def test_background_is_subtracted(folder, tmp_path):
     # Half as many events of the same kind as the data's: half of these are left, within five standard errors.
     left = rows["with"].sum() / rows["without"].sum()
     assert abs(left - 0.5) < 5 * np.sqrt(0.25 / 2_000 + 0.25 / 2_000)
+
+
+def test_a_counterpart_of_fewer_values_than_truth_bins_is_refused_before_anything_is_unfolded(
+    folder, tmp_path, monkeypatch
+):
+    methods = '"omnifold", "iterative_bayes"'
+    path = measurement(folder, "few.toml", methods=methods, detector='detector = "lepton_count"')
+    monkeypatch.setattr("castalia.apps.unfold.measurement.measure.repeated", None)
+    sentence = measured(path, tmp_path / "report").refused(3)
+    # All selected events have two leptons, so that there are those with fewer and those with two.
+    assert "[observables.pt_z], iterative Bayes: 2 detector bins cannot tell 5 truth bins apart" in sentence
+
+
+def test_every_method_takes_simulated_weights_of_both_signs(tmp_path, monkeypatch):
+    monkeypatch.setattr("castalia.apps.unfold.measurement.repeated._FITS", 1)
+    signs = np.where(np.arange(3_000) % 5, 1.0, -1.0)
+    for name, count, seed, weights in (("z", 600, 1, 1.0), ("sim", 3_000, 2, signs), ("data", 1_500, 3, 1.0)):
+        write(tmp_path / f"{name}.parquet", sample(count, seed).with_columns({"w": np.ones(count) * weights}))
+    small = "hidden = [8], encoder = { width = 8, heads = 1, blocks = 1 }"
+    words = {"data": 'selection = "selected"\nweight = "w"', "truth": 'defined = "defined"', "options": small}
+    here("unfold", "train", config(tmp_path, **words, epochs=1), "-o", tmp_path / "run").good()
+    methods = '"posterior", "omnifold", "iterative_bayes"'
+    ended = measured(measurement(tmp_path, methods=methods, replicas=2, passes=1), tmp_path / "report")
+    assert ended.code in (0, 5), ended.err
+    observables = json.loads((tmp_path / "report" / "metrics.json").read_text())["observables"]["pt_z"]
+    for name, one in observables.items():
+        assert sum(one["contents"]) == pytest.approx(sum(one["truth"]), rel=0.2), name
+
+
+def test_members_of_an_ensemble_see_simulation_and_data_by_themselves(tmp_path):
+    for name, count, seed in (("z", 600, 1), ("sim", 1_500, 2), ("data", 800, 3)):
+        write(tmp_path / f"{name}.parquet", sample(count, seed))
+    small = "hidden = [8], encoder = { width = 8, heads = 1, blocks = 1 }"
+    words = {"data": 'selection = "selected"', "truth": 'defined = "defined"', "options": small, "epochs": 1}
+    path = config(tmp_path, **words)
+    path.write_text(path.read_text().replace("[model]", "[model]\nmembers = 3"))
+    here("unfold", "train", path, "-o", tmp_path / "run").good()
+    path = measurement(tmp_path, methods='"posterior"', replicas=2, passes=1, detector="")
+    model, settings = open_model(tmp_path / "run"), parse_measurement(path.read_text(), path, tmp_path)
+    observed = Observer(model, settings, 1).observe(read_samples(model, settings, tmp_path), int)
+    member = observed.members[0]
+    assert len(observed.members) == 2
+    for levels in ((member.simulation.detector, observed.problem.simulation.detector),
+                   (member.data.detector, observed.problem.data.detector),
+                   (member.fakes.detector, observed.problem.fakes.detector),
+                   (member.prior, observed.problem.prior), (member.draws, observed.problem.draws)):  # fmt: skip
+        assert levels[0].shape == levels[1].shape
+        assert not np.array_equal(*levels, equal_nan=True)
+    assert len(member.fakes.weights) == int(member.simulation.fake.sum()) > 0
+    np.testing.assert_array_equal(member.simulation.truth, observed.problem.simulation.truth)
+    assert measured(path, tmp_path / "report").code in (0, 5)
+    one = json.loads((tmp_path / "report" / "metrics.json").read_text())["observables"]["pt_z"]["posterior"]
+    assert np.trace(one["covariance_by_source"]["ensemble"]) > 0

@@ -4,16 +4,19 @@ import dataclasses
 
 import numpy as np
 import pytest
-from known_problems import EDGES, NO_BACKGROUND, lossy, lossy_simulation, smeared
+from known_problems import EDGES, NO_EVENTS, lossy, lossy_simulation, smeared, weak
 
+from castalia.apps.unfold.background import positive_weights
 from castalia.apps.unfold.density_ratio import RatioConfig
+from castalia.apps.unfold.fakes import without_fakes
 from castalia.apps.unfold.measurement.by_posterior import under_another_detector
-from castalia.apps.unfold.measurement.problem import one_observable
-from castalia.apps.unfold.measurement.repeated import METHODS, RepeatSettings, repeated
+from castalia.apps.unfold.measurement.problem import Unfolded, one_observable
+from castalia.apps.unfold.measurement.repeated import METHODS, Origin, RepeatSettings, fits_of, repeated
 from castalia.errors import DataError
 from castalia.rng import Stream
 
 EVENTS = 4_000
+ORIGIN = Origin({"data.parquet": "ab"}, "cd", {"a": 1})
 BUDGET = 0.05
 """Bias of a bin's content allowed to classifiers of few epochs, beside five standard errors."""
 
@@ -41,8 +44,9 @@ def pulls(unfolded, truth):
 
 
 def with_background_left_in(problem):
-    draws = problem.draws[: len(problem.data.weights)]
-    return dataclasses.replace(problem, background=NO_BACKGROUND, draws=draws)
+    events = np.arange(len(problem.draws)) - len(problem.data.weights)
+    draws = problem.draws[(events < 0) | (events >= len(problem.background.weights))]
+    return dataclasses.replace(problem, background=NO_EVENTS, draws=draws)
 
 
 def with_missed_events_forgotten(problem):
@@ -69,6 +73,23 @@ def test_missed_events_fakes_and_background(method, background, spoilt):
 
 @pytest.mark.statistical
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("spoils", ["background", "fakes"])
+def test_a_weak_counterpart_leaves_nothing_in_that_does_not_belong_there(method, spoils):
+    """The draws of half as many events as there are of the signal, at values where it has few."""
+    problem, truth = weak(EVENTS, **{spoils: EVENTS // 2})
+    true = np.histogram(truth, EDGES)[0]
+    error = np.hypot(np.sqrt(4 * EVENTS / len(true)), BUDGET * true)  # of all events that there are, in every bin
+    assert np.abs((contents(METHODS[method](problem, 2, QUICK, 1)[-1]) - true) / error).max() < 5
+    # Control: weights of the data alone, whatever is right of their counterparts.
+    alone = positive_weights(problem.signal, 1)
+    alone = without_fakes(problem.simulation, alone, problem.layout.condition, QUICK, 1)
+    rows = np.repeat(alone.weights / problem.draws.shape[1], problem.draws.shape[1])
+    left_in = np.histogram(problem.draws[: len(alone.weights), :, 0].ravel(), EDGES, weights=rows)[0]
+    assert np.abs((left_in - true) / error).max() > 5
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("method", METHODS)
 def test_passes_take_the_prior_out(method):
     problem, known = smeared(5_000)
     passes = METHODS[method](problem, 4, QUICK, 1)
@@ -83,13 +104,15 @@ def test_passes_take_the_prior_out(method):
 
 @pytest.mark.statistical
 @pytest.mark.parametrize("method", METHODS)
-def test_a_variation_of_the_response_is_a_covariance(method):
+def test_a_variation_of_the_response_is_a_covariance(method, monkeypatch):
+    monkeypatch.setattr("castalia.apps.unfold.measurement.repeated._FITS", 2)
     problem, _ = lossy(EVENTS)
     settings = RepeatSettings(1, 2, SHARP, 1)
     variations = {"same": lossy_simulation(EVENTS, 77), "shifted": lossy_simulation(EVENTS, 78, offset=0.3)}
-    result = repeated(method, problem, variations, (), settings, provenance={"a": 1}, tick=lambda: None)
+    result = repeated(method, problem, variations, (), settings, origin=ORIGIN, tick=lambda: None)
     spectrum = result.sample.histogram("z", EDGES)
-    assert set(spectrum.covariances) == {"data", "simulation", "same", "shifted"}
+    noise = set() if method == "iterative_bayes" else {"classifier"}
+    assert set(spectrum.covariances) == {"data", "simulation", "same", "shifted"} | noise
     same, shifted = (np.trace(spectrum.covariances[name]) for name in ("same", "shifted"))
     assert shifted > 5 * same
     # Towards where: with a detector that measures 0.3 too much, the truth lies lower.
@@ -97,11 +120,12 @@ def test_a_variation_of_the_response_is_a_covariance(method):
     values = result.sample.values if lower.values is None else lower.values
     shares = np.ones(values.shape[:2]) if lower.draw_weights is None else lower.draw_weights
     shares = lower.weights[:, None] * shares / shares.sum(axis=1, keepdims=True)
-    flat, weights = result.passes[0].flat
+    flat, weights = result.unfolded.flat
     nominal = np.average(flat[:, 0], weights=weights)
     shift = np.average(values[:, :, 0].ravel(), weights=shares.ravel()) - nominal
     assert -0.45 < shift < -0.15
     assert result.sample.provenance == {"a": 1, "method": method, "passes": 1}
+    assert (result.sample.inputs, result.sample.model) == ({"data.parquet": "ab"}, "cd")
 
 
 def test_a_variation_acts_on_the_draws_by_its_response_alone():
@@ -127,7 +151,7 @@ def test_replicas_of_fewer_rows_count_as_much():
     problem, _ = lossy(800)
     few = lossy_simulation(300, 5)
     settings = RepeatSettings(1, 2, QUICK, 1)
-    result = repeated("iterative_bayes", problem, {"few": few}, (), settings, provenance={}, tick=lambda: None)
+    result = repeated("iterative_bayes", problem, {"few": few}, (), settings, origin=ORIGIN, tick=lambda: None)
     replica = next(one for one in result.sample.replicas if one.source == "few")
     direct = METHODS["iterative_bayes"](dataclasses.replace(problem, simulation=few), 1, QUICK, 1)[0]
     rows = np.histogram(replica.values[:, 0, 0], EDGES, weights=replica.weights)[0]
@@ -135,17 +159,75 @@ def test_replicas_of_fewer_rows_count_as_much():
     assert len(direct.values) < len(replica.values) == len(result.sample.values)
 
 
+def noise(problem, passes, _classifiers, seed):
+    """A method whose result depends on the random numbers of its classifiers alone."""
+    events = len(problem.draws)
+    weights = 1 + 0.1 * Stream(seed, "noise").at().normal(size=events)
+    return [Unfolded(problem.draws[:, :1], weights, np.ones((events, 1)))] * passes
+
+
+def test_the_noise_of_classifiers_is_a_source_of_its_own(monkeypatch):
+    """It is in no other source, and falls with the number of fits whose mean is quoted."""
+    monkeypatch.setitem(METHODS, "omnifold", noise)
+    problem, _ = smeared(500)
+    variations = {"same": problem.simulation}
+    result = repeated("omnifold", problem, variations, (), RepeatSettings(3, 4, QUICK, 1), origin=ORIGIN, tick=int)
+    spectrum = result.sample.histogram("z", EDGES)
+    others = [np.abs(one).max() for source, one in spectrum.covariances.items() if source != "classifier"]
+    assert len(others) == 3
+    assert max(others) < 1e-12
+    fits = fits_of("omnifold")
+    counts = np.histogram(problem.draws[:, 0, 0], EDGES)[0]
+    expected = 0.01 * counts / fits
+    found = np.diag(spectrum.covariances["classifier"])
+    assert np.all(np.abs(found - expected) < 5 * expected * np.sqrt(2 / (fits - 1)))
+    assert np.all(np.abs(spectrum.contents - counts) < 5 * np.sqrt(expected))
+    assert fits_of("iterative_bayes") == 1  # nothing is random there
+
+
+def test_the_mean_of_fits_is_that_of_their_histograms(monkeypatch):
+    """Weights of events and of draws, of either sign, and of none."""
+    rng, problem = Stream(1, "fits").at(), weak(400, background=100)[0]
+    found = []
+
+    def fit(problem, passes, _classifiers, _seed):
+        shares = rng.uniform(0.1, 1.0, problem.draws.shape[:2])
+        weights = np.where(np.arange(len(shares)) < 500, 1.0, -1.0) * rng.uniform(0.5, 1.5, len(shares))
+        weights[:10] = 0.0
+        found.append(Unfolded(problem.draws, weights, shares / shares.sum(axis=1, keepdims=True)))
+        return found[-1:] * passes
+
+    monkeypatch.setitem(METHODS, "posterior", fit)
+    result = repeated("posterior", problem, {}, (), RepeatSettings(1, 2, QUICK, 1), origin=ORIGIN, tick=int)
+    several = np.array([contents(one) for one in found[: fits_of("posterior")]])
+    spectrum = result.sample.histogram("z", EDGES)
+    np.testing.assert_allclose(spectrum.contents, several.mean(axis=0))
+    np.testing.assert_allclose(spectrum.covariances["classifier"], np.cov(several.T) / len(several))
+    assert result.sample.draw_weights.min() > 0
+
+
+def test_members_of_an_ensemble_scatter_about_each_other(monkeypatch):
+    monkeypatch.setitem(METHODS, "posterior", noise)
+    problem, _ = smeared(500)
+    members = [dataclasses.replace(problem, draws=problem.draws + shift) for shift in (-0.2, 0.1, 0.3)]
+    settings = RepeatSettings(1, 2, QUICK, 1)
+    result = repeated("posterior", problem, {}, members, settings, origin=ORIGIN, tick=int)
+    several = [contents(noise(one, 1, QUICK, 1)[0]) for one in members]
+    found = result.sample.histogram("z", EDGES).covariances["ensemble"]
+    np.testing.assert_allclose(found, np.cov(np.array(several).T))
+
+
 def test_the_pass_that_is_quoted_is_the_first_that_moves_nothing():
     problem, _ = smeared(EVENTS)
     count = []
     settings = RepeatSettings(20, 2, QUICK, 1)
-    result = repeated("iterative_bayes", problem, {}, (), settings, provenance={}, tick=lambda: count.append(1))
+    result = repeated("iterative_bayes", problem, {}, (), settings, origin=ORIGIN, tick=lambda: count.append(1))
     assert result.settled
     assert 1 < result.stopped < 20
     assert result.changes[result.stopped - 1, 0] < 0.5 <= result.changes[result.stopped - 2, 0]
     assert len(count) == 1 + 4
     once = repeated("iterative_bayes", problem, {}, (), dataclasses.replace(settings, passes=1),
-                    provenance={}, tick=lambda: None)  # fmt: skip
+                    origin=ORIGIN, tick=lambda: None)  # fmt: skip
     assert (once.stopped, once.settled) == (1, False)
     # Factors make the simulation what was unfolded.
     rows = problem.simulation.truth[:, 0]
@@ -163,6 +245,11 @@ def test_bootstraps_change_what_they_should():
     assert other.data is problem.data
     assert not np.array_equal(other.background.weights, problem.background.weights)
     assert not np.array_equal(other.simulation.weights, problem.simulation.weights)
+    # What is drawn for simulated events goes with them.
+    rows = other.simulation
+    np.testing.assert_array_equal(other.prior_weights, rows.weights[rows.matched])
+    np.testing.assert_array_equal(other.fakes.weights, rows.weights[rows.fake])
+    assert len(other.fakes.weights) > 0
 
 
 def test_impossible_problems_are_refused():

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from castalia.apps.unfold.background import positive_simulation
 from castalia.apps.unfold.binning import binning
-from castalia.apps.unfold.density_ratio import RatioConfig
+from castalia.apps.unfold.density_ratio import RatioConfig, without_notes
 from castalia.apps.unfold.iterative_bayes import iterative_bayes
 from castalia.apps.unfold.measurement.problem import Problem, Unfolded
+from castalia.errors import DataError
 from castalia.rng import Stream
 
 __all__ = ["by_iterative_bayes"]
@@ -33,31 +35,36 @@ def by_iterative_bayes(problem: Problem, passes: int, _classifiers: RatioConfig,
     Args:
         problem: The measurement of one observable.
         passes: Number of passes.
-        seed: Not used but by the interface of methods: nothing is random here.
+        seed: Seed of what puts positive weights in the place of simulated ones of both signs; nothing else is random.
 
     Returns:
         The simulated events that have a truth, weighted, after each pass.
 
     Raises:
-        DataError: See `castalia.apps.unfold.iterative_bayes.iterative_bayes`.
+        DataError: See `castalia.apps.unfold.iterative_bayes.iterative_bayes`; most of all where the counterpart has
+            fewer values than there are truth bins.
     """
-    simulation = problem.simulation
+    with without_notes():
+        simulation = positive_simulation(problem.simulation, problem.seed(seed, "positive simulation"))
     truth = binning(_with_outer(problem.edges[0], simulation.truth[simulation.matched, 0]))
     parts = _FINER * truth.bins
     inner = np.quantile(problem.data.detector[:, 0], np.linspace(0.0, 1.0, parts + 1)[1:-1], method="higher")
     detector = binning(np.concatenate([[-np.inf], np.unique(inner), [np.inf]]))
-    result = iterative_bayes(
-        simulation,
-        problem.data,
-        truth,
-        detector,
-        iterations=passes,
-        replicas=0,
-        rng=Stream(seed, "no bootstrap").at(),
-        background=problem.background,
-    )
+    try:
+        result = iterative_bayes(
+            simulation,
+            problem.data,
+            truth,
+            detector,
+            iterations=passes,
+            replicas=0,
+            rng=Stream(seed, "no bootstrap").at(),
+            background=problem.background,
+        )
+    except DataError as error:
+        raise DataError(f"[observables.{problem.columns[0].name}], iterative Bayes: {error}") from None
     rows = simulation.fiducial
-    values, weights = simulation.truth[rows], simulation.weights[rows]
+    values, weights = simulation.truth[rows], problem.simulation.weights[rows]
     ones = np.ones((len(weights), 1))
     return [
         Unfolded(values[:, None, :], weights * result.weights(number, values), ones) for number in range(1, passes + 1)

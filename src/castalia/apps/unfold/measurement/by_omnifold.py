@@ -16,17 +16,17 @@ def by_omnifold(problem: Problem, passes: int, classifiers: RatioConfig, seed: i
 
     The weights are functions of the true observables, learned from events at both levels and applied to all with a
     truth: this makes up for missed events. Fakes are taken off by the simulated share of them at the same counterparts,
-    background by weights that are made positive first.
+    background by negative weights of its own.
 
     Returns:
         The simulated events that have a truth, weighted, after each pass.
 
     Raises:
-        DataError: If a simulated weight is negative, or more background is expected than there is data.
+        ConfigError: If the simulated weights do not add up to a positive number.
+        DataError: If more background is expected than there is data.
     """
-    data = problem.positive_signal(problem.seed(seed, "positive weights"))
     config = OmniFoldConfig(iterations=passes, ratio=classifiers)
-    result = omnifold(problem.simulation, data, problem.layout, config, problem.seed(seed, "omnifold"))
+    result = omnifold(problem.simulation, problem.signal, problem.layout, config, problem.seed(seed, "omnifold"))
     rows = problem.simulation.fiducial
     truth, weights = problem.simulation.truth[rows], problem.simulation.weights[rows]
     ones = np.ones((len(weights), 1))

@@ -3,8 +3,11 @@
 A posterior knows selected events only. What it misses is made up for draw by draw: each counts as often as a simulated
 event of its observables is defined for one that is defined and selected. That ratio is a function of the truth, learned
 by a classifier from all simulated events with a truth against those of them that were selected; like every efficiency
-it holds as far as the observables decide on the selection. Fakes are taken off before, by the simulated share of them
-among events of the same counterparts.
+it holds as far as the observables decide on the selection.
+
+Background and fakes are subtracted with draws of their own: simulated events of negative weight. A posterior sees more
+of an event than its counterparts, and weights of the data alone would leave the draws of what does not belong there
+among those of what does. Fakes are expected as often as the simulation has them at the same counterparts.
 
 The first prior is that of the model's own draws for simulated events: a model that is not quite right would make the
 same error again in every pass that took the simulation's truth for it. The ratio of both, learned once, is on the draws
@@ -21,8 +24,9 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from castalia.apps.unfold.density_ratio import RatioConfig, fit_ratio
-from castalia.apps.unfold.events import SimulatedEvents
+from castalia.apps.unfold.background import positive_simulation, positive_weights
+from castalia.apps.unfold.density_ratio import RatioConfig, fit_ratio, without_notes
+from castalia.apps.unfold.events import MeasuredEvents, SimulatedEvents
 from castalia.apps.unfold.fakes import without_fakes
 from castalia.apps.unfold.measurement.problem import Problem, Unfolded
 from castalia.apps.unfold.prior import ClassifierRatio, begun_with, iterate_prior, resampled
@@ -37,21 +41,21 @@ def by_posterior(problem: Problem, passes: int, classifiers: RatioConfig, seed: 
     """Unfold all observables by posterior draws.
 
     Returns:
-        Data (and background, if any) with their draws, after each pass: the first one is the plain posterior, and each
-        further one has the distribution of the last as its prior.
+        Data, background and fakes (if any) with their draws, after each pass: the first one is the plain posterior, and
+        each further one has the distribution of the last as its prior. Weights of background and fakes are negative.
 
     Raises:
-        DataError: If a simulated weight is negative, or more background is expected than there is data.
+        ConfigError: If weights do not add up to a positive number.
+        DataError: If more background is expected than there is data.
     """
-    measured = problem.positive_signal(problem.seed(seed, "positive weights"))
-    fakes = problem.seed(seed, "fakes")
-    genuine = without_fakes(problem.simulation, measured, problem.layout.condition, classifiers, fakes)
+    problem = _with_positive_simulation(problem, seed)
+    weights = _weights(problem, classifiers, seed)
     matched, drawn = problem.simulation.matched, (problem.prior, problem.prior_weights)
     true = problem.simulation.truth[matched], problem.simulation.weights[matched]
     own = fit_ratio(true, drawn, problem.layout.target, classifiers, problem.seed(seed, "own prior")).ratio
     found = iterate_prior(
         begun_with(resampled(problem.draws, problem.response), own),
-        genuine.weights,
+        weights,
         drawn,
         ClassifierRatio(problem.layout.target, classifiers, problem.seed(seed, "prior")),
         passes=passes,
@@ -62,8 +66,29 @@ def by_posterior(problem: Problem, passes: int, classifiers: RatioConfig, seed: 
     for one in found:
         shares = one.posterior.weights * defined
         sums = shares.sum(axis=1)
-        unfolded.append(Unfolded(problem.draws, genuine.weights * sums, shares / sums[:, None]))
+        unfolded.append(Unfolded(problem.draws, weights * sums, shares / sums[:, None]))
     return unfolded
+
+
+def _with_positive_simulation(problem: Problem, seed: int) -> Problem:
+    """Return the problem without negative weights of what its simulation is learned from."""
+    seed, drawn = problem.seed(seed, "positive simulation"), MeasuredEvents(problem.prior, problem.prior_weights)
+    with without_notes():
+        simulation = positive_simulation(problem.simulation, seed)
+        return dataclasses.replace(problem, simulation=simulation, prior_weights=positive_weights(drawn, seed).weights)
+
+
+def _weights(problem: Problem, classifiers: RatioConfig, seed: int) -> Array:
+    """Return the weights of data, background and fakes, shape ``(events,)``."""
+    signal, fakes, condition = problem.signal, problem.fakes, problem.layout.condition
+    genuine = without_fakes(problem.simulation, signal, condition, classifiers, problem.seed(seed, "fakes"))
+    expected = signal.weights - genuine.weights
+    if not (expected.any() and fakes.weights.any()):
+        return np.concatenate([genuine.weights, np.zeros(len(fakes.weights))])
+    own, seed = (fakes.detector, fakes.weights), problem.seed(seed, "draws of fakes")
+    ratio = fit_ratio((signal.detector, expected), own, condition, classifiers, seed).ratio
+    factors = ratio.scaled(*own, float(expected.sum()))(fakes.detector)
+    return np.concatenate([signal.weights, -fakes.weights * factors])
 
 
 def under_another_detector(problem: Problem, varied: SimulatedEvents, classifiers: RatioConfig, seed: int) -> Problem:
@@ -91,7 +116,7 @@ def under_another_detector(problem: Problem, varied: SimulatedEvents, classifier
     both = fit_ratio(pairs[0], pairs[1], variables, classifiers, problem.seed(seed, "response")).ratio
     alone = fit_ratio(truths[0], truths[1], layout.target, classifiers, problem.seed(seed, "varied truth")).ratio
     events, draws, columns = problem.draws.shape
-    measured = np.repeat(problem.signal.detector, draws, axis=0)
+    measured = np.repeat(np.concatenate([problem.signal.detector, problem.fakes.detector]), draws, axis=0)
     drawn = problem.draws.reshape(-1, columns)
     factor = both(features(measured, drawn)) / alone(drawn)
     return dataclasses.replace(problem, simulation=varied, response=factor.reshape(events, draws))

@@ -126,7 +126,7 @@ class MeasurementConfig(StrictModel):
     @field_validator("variations")
     @classmethod
     def _no_source(cls, value: dict[str, VariationConfig]) -> dict[str, VariationConfig]:
-        taken = sorted({"data", "simulation", "ensemble"} & set(value))
+        taken = sorted({"data", "simulation", "classifier", "ensemble"} & set(value))
         if taken:
             raise ValueError(f"a variation cannot be called '{taken[0]}', which is a source of statistical errors")
         return value

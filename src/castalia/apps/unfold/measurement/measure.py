@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 
 from castalia import __version__
-from castalia.apps.unfold.measurement.config import MeasurementConfig, parse_measurement
+from castalia.apps.unfold.measurement.by_iterative_bayes import by_iterative_bayes
+from castalia.apps.unfold.measurement.config import MeasurementConfig, Method, parse_measurement
 from castalia.apps.unfold.measurement.figures import draw_figures
 from castalia.apps.unfold.measurement.observed import Observed, Observer
 from castalia.apps.unfold.measurement.page import page_of
 from castalia.apps.unfold.measurement.problem import one_observable
-from castalia.apps.unfold.measurement.repeated import MethodResult, RepeatSettings, repeated, runs_of
+from castalia.apps.unfold.measurement.repeated import MethodResult, Origin, RepeatSettings, fits_of, repeated, runs_of
 from castalia.apps.unfold.measurement.results import gate_reasons, metrics_of
 from castalia.apps.unfold.measurement.samples import Samples, read_samples
 from castalia.apps.unfold.measurement.verdicts import Measured, genuine_signal, measured, refolded
 from castalia.apps.unfold.measurement.weights_file import write_weights
-from castalia.apps.unfold.model import PosteriorModel, open_model
+from castalia.apps.unfold.model import open_model
 from castalia.apps.unfold.sample_file import write_unfolded
 from castalia.errors import GateError
 from castalia.reports.document import write_report
@@ -76,8 +77,9 @@ def measure(request: MeasureRequest, progress: StepProgress | None = None) -> tu
         observed = observer.observe(samples, tick)
         classifiers = config.classifiers(int(observed.problem.simulation.matched.sum()))
         settings = RepeatSettings(config.passes, config.replicas, classifiers, request.seed)
-        results = _unfold(config, observed, settings, model, tick)
-        found, reasons = _report(folder, config, observed, results, samples, model, settings)
+        origin = Origin(samples.checksums, model.sha256, _provenance(config, settings.seed))
+        results = _unfold(config, observed, settings, origin, tick)
+        found, reasons = _report(folder, observed, results, samples, settings, origin)
     summary = {
         "report": str(request.output / "report.html"),
         "results": [one.name for one in results],
@@ -93,40 +95,33 @@ def _unfold(
     config: MeasurementConfig,
     observed: Observed,
     settings: RepeatSettings,
-    model: PosteriorModel,
+    origin: Origin,
     tick: Callable[[], None],
 ) -> list[MethodResult]:
-    provenance: dict[str, Any] = {
-        "castalia": __version__,
-        "command": "unfold measure",
-        "seed": settings.seed,
-        "model": model.sha256,
-        "configuration": config.model_dump(mode="json", exclude_none=True),
-    }
-    results = []
-    for method, place, problem in runs_of(config.methods, observed.problem):
+    runs, results = list(runs_of(config.methods, observed.problem)), []
+    for method, _, problem in runs:
+        if method == "iterative_bayes":  # what it refuses, it refuses before the hours of the others
+            by_iterative_bayes(problem, 1, settings.classifiers, settings.seed)
+    for method, place, problem in runs:
         varied = {
             name: one if place is None else one_observable(one, place) for name, one in observed.variations.items()
         }
-        results.append(repeated(method, problem, varied, observed.members, settings, provenance=provenance, tick=tick))
+        results.append(repeated(method, problem, varied, observed.members, settings, origin=origin, tick=tick))
     return results
 
 
 def _report(
     folder: ReportFolder,
-    config: MeasurementConfig,
     observed: Observed,
     results: Sequence[MethodResult],
     samples: Samples,
-    model: PosteriorModel,
     settings: RepeatSettings,
+    origin: Origin,
 ) -> tuple[list[Measured], tuple[str, ...]]:
     """Write everything; return the spectra and what the gate says."""
     genuine = genuine_signal(observed, settings.classifiers, settings.seed)
-    found = [
-        measured(observed, one, place, settings.replicas) for one in results for place in range(len(one.observables))
-    ]
-    folded = [refolded(observed, one, genuine) for one in results]
+    found = [measured(observed, one, place, settings) for one in results for place in range(len(one.observables))]
+    folded = [refolded(observed, one, genuine, settings.seed) for one in results]
     reasons = gate_reasons(folded)
     counts = {**_counts(samples), "outside_training_range": observed.outside}
     folder.write_metrics(metrics_of(found, folded, counts, reasons))
@@ -136,18 +131,20 @@ def _report(
     factors = {one.name: one.factors for one in results}
     write_weights(folder.path / "weights.parquet", samples.simulation, factors, settings.seed)
     figures = draw_figures(folder.figures, observed, found, folded, genuine)
-    provenance = {
+    provenance = {**origin.provenance, "model": origin.model, "files": origin.inputs, "events": counts}
+    write_report(page_of(found, folded, figures, reasons, provenance), folder.path / "report.html")
+    return found, reasons
+
+
+def _provenance(config: MeasurementConfig, seed: int) -> dict[str, Any]:
+    """Return what results and report say of where they come from."""
+    return {
         "castalia": __version__,
         "command": "unfold measure",
         "run": config.run,
-        "model": model.sha256,
-        "seed": settings.seed,
+        "seed": seed,
         "configuration": config.model_dump(mode="json", exclude_none=True),
-        "files": samples.checksums,
-        "events": counts,
     }
-    write_report(page_of(found, folded, figures, reasons, provenance), folder.path / "report.html")
-    return found, reasons
 
 
 def _shown(found: Sequence[Measured]) -> dict[str, dict[str, list[str]]]:
@@ -171,15 +168,18 @@ def _counts(samples: Samples) -> dict[str, Any]:
     }
 
 
-def _unfoldings(config: MeasurementConfig) -> int:
-    """Return how many times each method is run."""
-    return 1 + 2 * config.replicas + len(config.variations)
+def _unfoldings(config: MeasurementConfig, method: Method) -> int:
+    """Return how many times a method is run."""
+    return 2 * config.replicas + fits_of(method) * (1 + len(config.variations))
 
 
 def _ticks(progress: StepProgress | None, config: MeasurementConfig, samples: Samples) -> Callable[[], None]:
     """Count what was done; the posterior's further members are not foreseen."""
-    runs = sum(len(config.observables) if one == "iterative_bayes" else 1 for one in config.methods)
-    steps = 2 + len(samples.variations) + runs * _unfoldings(config)
+    runs = sum(
+        _unfoldings(config, one) * (len(config.observables) if one == "iterative_bayes" else 1)
+        for one in config.methods
+    )
+    steps = 2 + len(samples.variations) + runs
     started, done = time.monotonic(), 0
 
     def tick() -> None:
@@ -196,13 +196,12 @@ def _estimate(config: MeasurementConfig, samples: Samples) -> float:
     """Return the seconds that a measurement takes, roughly."""
     selected = {name: int(one.selected.sum()) for name, one in samples.named.items()}
     fresh = selected["data"] + sum(n for name, n in selected.items() if name.startswith("background"))
-    seconds = (fresh * config.draws + 16 * (sum(selected.values()) - fresh)) / _DRAWS_PER_SECOND
+    fakes = int(np.sum(samples.simulation.selected & ~samples.simulation.defined))
+    seconds = ((fresh + fakes) * config.draws + 16 * (sum(selected.values()) - fresh)) / _DRAWS_PER_SECOND
     rows: Mapping[str, int] = {
         "omnifold": fresh + 3 * selected["simulation"],
-        "posterior": 4 * fresh + int(np.sum(samples.simulation.defined)),
+        "posterior": 4 * (fresh + fakes) + int(np.sum(samples.simulation.defined)),
         "iterative_bayes": 0,
     }
-    classified = sum(rows[method] for method in config.methods)
-    return round(
-        float(seconds + _unfoldings(config) * config.passes * config.epochs * classified / _ROWS_PER_SECOND), 1
-    )
+    classified = sum(_unfoldings(config, method) * rows[method] for method in config.methods)
+    return round(float(seconds + config.passes * config.epochs * classified / _ROWS_PER_SECOND), 1)

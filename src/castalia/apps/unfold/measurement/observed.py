@@ -26,7 +26,7 @@ from castalia.estimators.base import Sampler
 from castalia.rng import Stream
 from castalia.runs.members import load_member
 
-__all__ = ["Observed", "Observer"]
+__all__ = ["DataTruth", "Observed", "Observer"]
 
 Array = NDArray[np.float64]
 
@@ -38,28 +38,62 @@ _CHUNK: Final = 4_096
 
 @final
 @dataclass(frozen=True)
+class DataTruth:
+    """The truth of data that were simulated.
+
+    Attributes:
+        values: Observables of the events that have a truth, selected or not, shape ``(events, observables)``.
+        weights: Shape ``(events,)``.
+        place: Their places among the selected events, -1 for one that is not, shape ``(events,)``.
+    """
+
+    values: Array
+    weights: Array
+    place: NDArray[np.int64]
+
+    def bootstrapped(self, selected: int, rng: np.random.Generator) -> Array:
+        """Return the weights in the replica for which this randomness makes the ``selected`` events of data others.
+
+        See `castalia.apps.unfold.measurement.problem.Problem.other_data`.
+        """
+        numbers = rng.poisson(1.0, selected)
+        return self.weights * np.where(self.place < 0, rng.poisson(1.0, len(self.place)), numbers[self.place])
+
+
+@final
+@dataclass(frozen=True)
 class Observed:
     """A measurement, ready to be unfolded.
 
     Attributes:
         problem: What methods are given.
         variations: Varied simulations by name, with no more events than the simulation has.
-        members: Draws by the further members of the ensemble, like ``problem.draws``.
+        members: The problem as each further member of the ensemble sees it, counterparts included.
         names: Columns of the detector level: counterparts of the observables, then all that was measured.
         simulation: Detector level of the simulated events, shape ``(events, columns)``; NaN where not selected.
         signal: That of data and background, same columns.
-        truth: Observables and weights of the true events of data, where these are known.
+        truth: The true events of data, where these are known.
         outside: Number of data events measured outside what the training saw.
     """
 
     problem: Problem
     variations: Mapping[str, SimulatedEvents]
-    members: tuple[Array, ...]
+    members: tuple[Problem, ...]
     names: tuple[str, ...]
     simulation: Array
     signal: Array
-    truth: tuple[Array, Array] | None
+    truth: DataTruth | None
     outside: int
+
+
+@final
+@dataclass(frozen=True)
+class _Seen:
+    """What one model sees: the problem, and the whole detector level of simulated events and of the signal."""
+
+    problem: Problem
+    simulation: Array
+    signal: Array
 
 
 @final
@@ -110,52 +144,52 @@ class Observer:
             DataError: If no event is defined and selected, or background exceeds the data.
             ModelError: If a member of the ensemble is missing or damaged.
         """
-        simulation, table, drawn = self._simulated(samples.simulation, "simulation")
-        tick()
-        most = int(simulation.fiducial.sum())
+        seen = self._look(samples, tick)
+        seen.problem.check()
+        number, most = len(self._config.observables), int(seen.problem.simulation.fiducial.sum())
         variations = {}
         for name, one in samples.variations.items():
-            variations[name] = _at_most(self._simulated(one, f"variation {name}")[0], most)
+            varied = _at_most(self._simulated(one, f"variation {name}")[0], most)
+            variations[name] = replace(varied, detector=varied.detector[:, :number])
             tick()
-        parts = {"data": samples.data, **samples.background}
-        number = self._config.draws if self._drawn else 0
-        draws = {name: self._draws(one.detector, name, number) for name, one in parts.items()}
-        tables = {name: self._table(one.detector, draws[name]) for name, one in parts.items()}
-        measured = [MeasuredEvents(tables[name], one.weights[one.selected]) for name, one in parts.items()]
-        tick()
-        number, data = len(self._config.observables), measured[0]
-        nothing = np.empty((0, table.shape[1]))
-        background = MeasuredEvents(
-            np.concatenate([nothing, *(one.detector for one in measured[1:])]),
-            np.concatenate([np.empty(0), *(one.weights for one in measured[1:])]),
-        )
-        problem = Problem(
-            columns=tuple(
-                TruthColumn(name, quantity_unit(one.quantity)) for name, one in self._config.observables.items()
-            ),
-            edges=tuple(np.array(one.bins, dtype=np.float64) for one in self._config.observables.values()),
-            simulation=replace(simulation, detector=table[:, :number]),
-            data=replace(data, detector=data.detector[:, :number]),
-            background=replace(background, detector=background.detector[:, :number]),
-            draws=np.concatenate(list(draws.values())),
-            prior=drawn,
-            prior_weights=simulation.weights[simulation.matched] if len(drawn) else np.empty(0),
-        )
-        problem.check()
-        members = tuple(
-            np.concatenate([self._draws(one.detector, name, self._config.draws, member) for name, one in parts.items()])
-            for member in self._further_members()
-        )
+        members = (Observer(one, self._config, self._seed) for one in self._further_members())
         return Observed(
-            problem,
-            {name: replace(one, detector=one.detector[:, :number]) for name, one in variations.items()},
-            members,
+            seen.problem,
+            variations,
+            tuple(one._look(samples, tick).problem for one in members),
             (*self._config.observables, *self._measured),
-            table,
-            np.concatenate([data.detector, background.detector]),
+            seen.simulation,
+            seen.signal,
             self._truth(samples.data),
             int(self._model.outside(samples.data.detector).sum()),
         )
+
+    def _look(self, samples: Samples, tick: Callable[[], None]) -> _Seen:
+        """Return the problem without its variations, as this model sees it, and the whole detector level."""
+        simulation, table, drawn = self._simulated(samples.simulation, "simulation")
+        tick()
+        observables = self._config.observables
+        number, draws = len(observables), self._config.draws if self._drawn else 0
+        parts = [("data", samples.data), *((f"background {name}", one) for name, one in samples.background.items())]
+        drawn_of = [self._draws(one.detector, purpose, draws) for purpose, one in parts]
+        tables = [self._table(one.detector, values) for (_, one), values in zip(parts, drawn_of, strict=True)]
+        weights = [one.weights[one.selected] for _, one in parts]
+        background = np.concatenate([table[:0], *tables[1:]])
+        tick()
+        fake = simulation.fake if "posterior" in self._config.methods else np.zeros_like(simulation.fake)
+        fakes = samples.simulation.detector.take(fake[simulation.selected])
+        problem = Problem(
+            columns=tuple(TruthColumn(name, quantity_unit(one.quantity)) for name, one in observables.items()),
+            edges=tuple(np.array(one.bins, dtype=np.float64) for one in observables.values()),
+            simulation=replace(simulation, detector=table[:, :number]),
+            data=MeasuredEvents(tables[0][:, :number], weights[0]),
+            background=MeasuredEvents(background[:, :number], np.concatenate([np.empty(0), *weights[1:]])),
+            fakes=MeasuredEvents(table[fake, :number], simulation.weights[fake]),
+            draws=np.concatenate([*drawn_of, self._draws(fakes, "fakes", draws)]),
+            prior=drawn,
+            prior_weights=simulation.weights[simulation.matched][: len(drawn)],
+        )
+        return _Seen(problem, table, np.concatenate([tables[0], background]))
 
     def _simulated(self, events: RecordedEvents, purpose: str) -> tuple[SimulatedEvents, Array, Array]:
         """Return simulated events, their whole detector level, and the observables of a draw for each matched one."""
@@ -169,10 +203,11 @@ class Observer:
         simulated = simulated_events(truth, detector, events.weights, fiducial=events.defined, selected=events.selected)
         return simulated, detector, draws[events.defined[events.selected], :1].reshape(-1, truth.shape[1])
 
-    def _truth(self, events: RecordedEvents) -> tuple[Array, Array] | None:
+    def _truth(self, events: RecordedEvents) -> DataTruth | None:
         if events.truth is None:
             return None
-        return self._of_columns(events.truth), events.weights[events.defined]
+        place = np.where(events.selected, np.cumsum(events.selected) - 1, -1)[events.defined]
+        return DataTruth(self._of_columns(events.truth), events.weights[events.defined], place)
 
     def _of_columns(self, columns: Array | None) -> Array:
         table = np.empty((0, 4 * len(self._model.coordinates.tree.leaves))) if columns is None else columns
@@ -183,15 +218,14 @@ class Observer:
         tree = self._model.coordinates.tree
         return np.stack([quantity(tree, numbers, one.quantity) for one in self._config.observables.values()], axis=-1)
 
-    def _draws(self, arrays: FeatureArrays, purpose: str, draws: int, member: Sampler | None = None) -> Array:
+    def _draws(self, arrays: FeatureArrays, purpose: str, draws: int) -> Array:
         """Draw the observables, shape ``(events, draws, observables)``; ``draws`` may be none."""
-        model = self._model if member is None else replace(self._model, sampler=member)
         stream, found = Stream(self._seed, "measurement draws", purpose), []
         for number, start in enumerate(range(0, len(arrays.row) if draws else 0, _CHUNK)):
             rows = np.zeros(len(arrays.row), dtype=np.bool_)
             rows[start : start + _CHUNK] = True
-            targets = model.draw(arrays.take(rows), draws, stream.at(number))
-            found.append(self._observables(model.numbers(targets)))
+            targets = self._model.draw(arrays.take(rows), draws, stream.at(number))
+            found.append(self._observables(self._model.numbers(targets)))
         return np.concatenate(found) if found else np.empty((len(arrays.row), draws, len(self._config.observables)))
 
     def _table(self, arrays: FeatureArrays, draws: Array) -> Array:
@@ -206,7 +240,7 @@ class Observer:
             return measured[:, self._measured.index(one.detector)]
         return np.asarray(np.median(draws[:, : min(_MEDIAN_DRAWS, self._config.draws), place], axis=1))
 
-    def _further_members(self) -> Iterator[Sampler]:
+    def _further_members(self) -> Iterator[PosteriorModel]:
         """Load the members of the ensemble beyond the nominal model, where a method asks for them."""
         if "posterior" not in self._config.methods:
             return
@@ -214,7 +248,7 @@ class Observer:
             estimator = load_member(self._model.folder.models, member, POSTERIOR).eval()
             if not isinstance(estimator, Sampler):
                 raise ModelError(f"{self._model.folder.path}: member {member} cannot sample; train the run anew.")
-            yield estimator
+            yield replace(self._model, sampler=estimator)
 
 
 def _at_most(events: SimulatedEvents, fiducial: int) -> SimulatedEvents:

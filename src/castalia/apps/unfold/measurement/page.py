@@ -53,11 +53,12 @@ _BOTTOM_LINE = (
 )
 _METHOD = (
     "Statistical errors: bootstrap of the data. Simulation: bootstrap of the simulated events and of the background, "
-    "and members of the trained ensemble where there are any. Systematic: the shift by each variation, bins moving "
-    "together.",
+    "scatter of the mean of several fits by classifiers of other random numbers, and members of the trained ensemble "
+    "where there are any. Systematic: the shift by each variation, bins moving together.",
     "Acceptance: methods that reweight learn from events at both levels and apply their weights to all that have a "
     "truth. A posterior's draws count as often as a simulated event of their observables is defined for one that is "
-    "selected as well. Fakes are taken off by their simulated share at detector level.",
+    "selected as well. Fakes are taken off by their simulated share at detector level. Of a posterior, background and "
+    "fakes have draws of their own, of negative weight.",
 )
 
 _FINER = 10.0  # parts of an error have one digit more than their sum
@@ -107,12 +108,15 @@ def _comparisons(found: Sequence[Measured]) -> TableItem:
         "observable", "method", "χ² at detector level", "χ² unfolded", "bottom line", "χ² to the truth", "bins",
         "p-value",
     )  # fmt: skip
-    note = "Dashes: the truth of the data is not known, or there are too few replicas for so many bins."
+    note = (
+        "The truth is that of the same events of data, and compared by the covariance of the difference. Dashes: it is "
+        "not known, or there are too few replicas for so many bins."
+    )
     return TableItem("Result against simulation and truth", header, tuple(rows), note)
 
 
 def _passes(folded: Sequence[Refolded]) -> TableItem:
-    passes = max(len(one.result.passes) for one in folded)
+    passes = max(len(one.result.changes) for one in folded)
     rows = []
     for one in folded:
         for i, name in enumerate(one.result.observables):

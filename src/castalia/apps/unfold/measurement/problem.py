@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from castalia.apps.unfold.background import positive_weights, signed_union
+from castalia.apps.unfold.background import signed_union
 from castalia.apps.unfold.events import MeasuredEvents, SimulatedEvents, bootstrapped
 from castalia.apps.unfold.unfolded_sample import TruthColumn
 from castalia.data.layout import Layout, Variable
@@ -60,9 +60,11 @@ class Problem:
         simulation: Simulated events: the observables, and their counterparts at detector level.
         data: Selected events of data: the counterparts.
         background: Background expected among them; no events where there is none.
-        draws: Posterior draws of the observables for data and then background, shape
+        fakes: Simulated events that are selected and have no truth, as far as there are draws for them.
+        draws: Posterior draws of the observables for data, background and these fakes, one after the other, shape
             ``(events, draws, observables)``.
-        prior: Observables of one draw for each simulated event that is matched, shape ``(matched, observables)``.
+        prior: Observables of one draw for each simulated event that is matched, shape ``(matched, observables)``; none
+            where nothing is drawn.
         prior_weights: Weights of these events, shape ``(matched,)``.
         response: Factors on the draws by which a varied detector makes them more or less likely, shape
             ``(events, draws)``; ``None`` for the simulation's own.
@@ -73,6 +75,7 @@ class Problem:
     simulation: SimulatedEvents
     data: MeasuredEvents
     background: MeasuredEvents
+    fakes: MeasuredEvents
     draws: Array
     prior: Array
     prior_weights: Array
@@ -91,14 +94,6 @@ class Problem:
         """Data and background, whose weights are negative; fakes are still among them."""
         return signed_union(self.data, self.background) if len(self.background.weights) else self.data
 
-    def positive_signal(self, seed: int) -> MeasuredEvents:
-        """Return the same events with positive weights of the same local average; see `positive_weights`.
-
-        Raises:
-            DataError: If more background is expected than there is data.
-        """
-        return positive_weights(self.signal, seed) if len(self.background.weights) else self.signal
-
     def of(self, observable: int) -> Problem:
         """Return the measurement of one observable alone."""
         one = slice(observable, observable + 1)
@@ -108,6 +103,7 @@ class Problem:
             one_observable(self.simulation, observable),
             dataclasses.replace(self.data, detector=self.data.detector[:, one]),
             dataclasses.replace(self.background, detector=self.background.detector[:, one]),
+            dataclasses.replace(self.fakes, detector=self.fakes.detector[:, one]),
             self.draws[:, :, one],
             self.prior[:, one],
             self.prior_weights,
@@ -121,7 +117,15 @@ class Problem:
     def other_simulation(self, rng: np.random.Generator) -> Problem:
         """Return the problem with other simulated events, background included."""
         background = bootstrapped(self.background, rng)
-        return dataclasses.replace(self, simulation=bootstrapped(self.simulation, rng), background=background)
+        simulation = bootstrapped(self.simulation, rng)
+        matched, fake = (simulation.weights[rows] for rows in (simulation.matched, simulation.fake))
+        return dataclasses.replace(
+            self,
+            simulation=simulation,
+            background=background,
+            fakes=dataclasses.replace(self.fakes, weights=fake[: len(self.fakes.weights)]),
+            prior_weights=matched[: len(self.prior)],
+        )
 
     def check(self) -> None:
         """Refuse what no method can unfold.

@@ -1,10 +1,16 @@
-"""The result of one method with all its errors: stopped where passes no longer move it, and repeated."""
+"""The result of one method with all its errors: stopped where passes no longer move it, and repeated.
+
+Classifiers that begin from other random numbers come to other results. What is quoted is the mean of some of them, and
+the scatter of that mean is a source of its own, ``"classifier"``. Everything else is changed at the same random
+numbers, so that replicas differ by what was changed alone; with a variation, another simulation, the mean is taken too.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, final
 
@@ -20,14 +26,19 @@ from castalia.apps.unfold.measurement.by_posterior import by_posterior, under_an
 from castalia.apps.unfold.measurement.config import Method
 from castalia.apps.unfold.measurement.problem import Problem, Unfolded
 from castalia.apps.unfold.settling import moment_change, settled_at
-from castalia.apps.unfold.unfolded_sample import Replica, UnfoldedSample
+from castalia.apps.unfold.unfolded_sample import Replica, ReplicaKind, UnfoldedSample
 from castalia.metrics.arrays import effective_events
 from castalia.rng import Stream
 
-__all__ = ["MethodResult", "RepeatSettings", "repeated", "runs_of"]
+__all__ = ["MethodResult", "Origin", "RepeatSettings", "fits_of", "repeated", "runs_of"]
 
 Array = NDArray[np.float64]
+Repetition: TypeAlias = tuple[str, ReplicaKind, Unfolded]
 Unfold: TypeAlias = Callable[[Problem, int, RatioConfig, int], list[Unfolded]]
+
+_FITS: Final = 5
+"""Fits by classifiers of other random numbers: enough that their mean has half the scatter of one, for a quarter more
+time with the default number of replicas."""
 
 METHODS: Final[dict[Method, Unfold]] = {
     "posterior": by_posterior,
@@ -53,6 +64,26 @@ class RepeatSettings:
     classifiers: RatioConfig
     seed: int
 
+    def bootstrap(self, source: str, number: int) -> np.random.Generator:
+        """Return the randomness of a bootstrap replica of ``"data"`` or ``"simulation"``."""
+        return Stream(self.seed, "bootstrap", source).at(number)
+
+
+@final
+@dataclass(frozen=True)
+class Origin:
+    """Where a result comes from.
+
+    Attributes:
+        inputs: SHA-256 by input file.
+        model: Hash of the model.
+        provenance: JSON values by name: command, seed, configuration, and so on.
+    """
+
+    inputs: Mapping[str, str]
+    model: str
+    provenance: Mapping[str, JsonValue]
+
 
 @final
 @dataclass(frozen=True)
@@ -62,7 +93,7 @@ class MethodResult:
     Attributes:
         method: Its name.
         problem: What it was given.
-        passes: Unfolded events after each pass that was tried.
+        unfolded: The unfolded events that are quoted.
         changes: How far each pass moved each observable, shape ``(passes, observables)``, the first one from the
             simulation; see `castalia.apps.unfold.settling.moment_change`.
         stopped: The pass that is quoted.
@@ -74,7 +105,7 @@ class MethodResult:
 
     method: Method
     problem: Problem
-    passes: tuple[Unfolded, ...]
+    unfolded: Unfolded
     changes: Array
     stopped: int
     settled: bool
@@ -101,14 +132,60 @@ def runs_of(methods: tuple[Method, ...], problem: Problem) -> Iterator[tuple[Met
             yield method, None, problem
 
 
+@final
+@dataclass(frozen=True)
+class _Again:
+    """A method that is run once more, up to the pass that is quoted."""
+
+    method: Method
+    settings: RepeatSettings
+    passes: int
+    tick: Callable[[], None]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds of the fits whose mean is quoted, that of the command first."""
+        stream = Stream(self.settings.seed, "classifiers")
+        return [self.settings.seed, *(stream.integer(2**53, fit) for fit in range(1, fits_of(self.method)))]
+
+    def once(self, problem: Problem, seed: int) -> Unfolded:
+        found = METHODS[self.method](problem, self.passes, self.settings.classifiers, seed)[-1]
+        self.tick()
+        return found
+
+    def bootstraps(self, problem: Problem) -> Iterator[Repetition]:
+        """Repeat with other data and other simulated events, at the same random numbers of the classifiers."""
+        for number in range(self.settings.replicas):
+            for source, other in (("data", problem.other_data), ("simulation", problem.other_simulation)):
+                again = other(self.settings.bootstrap(source, number))
+                yield source, "bootstrap", self.once(again, self.settings.seed)
+
+    def varied(self, problem: Problem, variations: Mapping[str, SimulatedEvents]) -> Iterator[Repetition]:
+        """Repeat with each varied simulation."""
+        for name, varied in variations.items():
+            found = []
+            for seed in self.seeds:
+                if self.method == "posterior":
+                    other = under_another_detector(problem, varied, self.settings.classifiers, seed)
+                else:
+                    other = dataclasses.replace(problem, simulation=varied)
+                found.append(self.once(other, seed))
+            yield name, "systematic", _mean(found)
+
+
+def fits_of(method: Method) -> int:
+    """Return how many fits a result is the mean of: one where nothing is random."""
+    return 1 if method == "iterative_bayes" else _FITS
+
+
 def repeated(
     method: Method,
     problem: Problem,
     variations: Mapping[str, SimulatedEvents],
-    members: tuple[Array, ...],
+    members: Sequence[Problem],
     settings: RepeatSettings,
     *,
-    provenance: Mapping[str, JsonValue],
+    origin: Origin,
     tick: Callable[[], None],
 ) -> MethodResult:
     """Unfold by one method and find its errors.
@@ -117,52 +194,59 @@ def repeated(
         method: Its name.
         problem: The measurement.
         variations: Varied simulations of the same observables, by name.
-        members: Draws by further members of an ensemble, which only the posterior makes use of.
+        members: The problem as further members of an ensemble see it, which only the posterior makes use of.
         settings: How it is run.
-        provenance: What the result shall say of itself.
+        origin: What the result shall say of itself.
         tick: Called after each unfolding.
 
     Raises:
         DataError: See the methods.
     """
-    unfold, classifiers, seed = METHODS[method], settings.classifiers, settings.seed
-    passes = unfold(problem, settings.passes, classifiers, seed)
+    seed = settings.seed
+    passes = METHODS[method](problem, settings.passes, settings.classifiers, seed)
     changes = _changes(problem, passes)
     settled = settled_at(changes.max(axis=1))
     stopped = settled or settings.passes
     tick()
-
-    def once(other: Problem, number: int, kind: str) -> Unfolded:
-        found = unfold(other, stopped, classifiers, Stream(seed, "replica", kind).integer(2**53, number))[-1]
-        tick()
-        return found
-
-    nominal, replicas = passes[stopped - 1], []
-    for number in range(settings.replicas):
-        for source in ("data", "simulation"):
-            rng = Stream(seed, "bootstrap", source).at(number)
-            other = problem.other_data(rng) if source == "data" else problem.other_simulation(rng)
-            replicas.append(_replica(source, "bootstrap", once(other, number, source), nominal))
-    for name, varied in variations.items():
-        if method == "posterior":
-            other = under_another_detector(problem, varied, classifiers, seed)
-        else:
-            other = dataclasses.replace(problem, simulation=varied)
-        replicas.append(_replica(name, "systematic", once(other, 0, name), nominal))
-    if method == "posterior":
-        for number, draws in enumerate(members):
-            member = dataclasses.replace(problem, draws=draws)
-            replicas.append(_replica("ensemble", "ensemble", once(member, number, "ensemble"), nominal))
+    again = _Again(method, settings, stopped, tick)
+    fits = [passes[stopped - 1], *(again.once(problem, other) for other in again.seeds[1:])]
+    nominal = _mean(fits)
+    repetitions = itertools.chain(
+        again.bootstraps(problem),
+        _drawn_together(fits, nominal),
+        again.varied(problem, variations),
+        (("ensemble", "ensemble", again.once(one, seed)) for one in (members if method == "posterior" else ())),
+    )
     sample = UnfoldedSample(
         problem.columns,
         nominal.values,
         nominal.weights,
         nominal.draw_weights if nominal.draw_weights.shape[1] > 1 else None,
-        replicas=tuple(replicas),
-        provenance={**provenance, "method": method, "passes": stopped},
+        replicas=tuple(_replica(*one, nominal) for one in repetitions),
+        inputs=origin.inputs,
+        model=origin.model,
+        provenance={**origin.provenance, "method": method, "passes": stopped},
     )
     factors = _factors(problem, nominal, method, settings)
-    return MethodResult(method, problem, tuple(passes), changes, stopped, settled is not None, sample, factors)
+    return MethodResult(method, problem, nominal, changes, stopped, settled is not None, sample, factors)
+
+
+def _mean(fits: Sequence[Unfolded], shares: Sequence[float] | None = None) -> Unfolded:
+    """Return the mean of results for the same events, with equal shares by default."""
+    weights = np.average([one.weights for one in fits], axis=0, weights=shares)
+    draws = np.average([one.draw_weights for one in fits], axis=0, weights=shares)
+    sums = np.average([one.weights[:, None] * one.draw_weights for one in fits], axis=0, weights=shares)
+    # What counts is the product of both; of an event that does not count, draws are as good as any.
+    draws = np.divide(sums, weights[:, None], out=draws, where=weights[:, None] != 0.0)
+    return Unfolded(fits[0].values, weights, draws)
+
+
+def _drawn_together(fits: Sequence[Unfolded], mean: Unfolded) -> Iterator[Repetition]:
+    """Return several fits, so near to their mean that they scatter as it does."""
+    part = 1.0 / math.sqrt(len(fits))
+    if len(fits) > 1:
+        for one in fits:
+            yield "classifier", "ensemble", _mean([mean, one], [1.0 - part, part])
 
 
 def _changes(problem: Problem, passes: list[Unfolded]) -> Array:
@@ -185,7 +269,7 @@ def _changes(problem: Problem, passes: list[Unfolded]) -> Array:
     )
 
 
-def _replica(source: str, kind: str, found: Unfolded, nominal: Unfolded) -> Replica:
+def _replica(source: str, kind: ReplicaKind, found: Unfolded, nominal: Unfolded) -> Replica:
     """Return a replica; rows of another simulation are repeated until there are as many as in the nominal one."""
     values, weights, shares = found.values, found.weights, found.draw_weights
     if len(values) < len(nominal.values):
@@ -194,7 +278,7 @@ def _replica(source: str, kind: str, found: Unfolded, nominal: Unfolded) -> Repl
         values, weights, shares = values[rows], weights[rows] / often, shares[rows]
     return Replica(
         source,
-        kind,  # type: ignore[arg-type]
+        kind,
         weights,
         shares if shares.shape[1] > 1 else None,
         None if np.array_equal(values, nominal.values) else values,

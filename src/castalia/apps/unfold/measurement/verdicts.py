@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar, final
@@ -10,16 +11,17 @@ from typing import Final, TypeVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from castalia.apps.unfold.density_ratio import RatioConfig
+from castalia.apps.unfold.background import positive_simulation
+from castalia.apps.unfold.density_ratio import RatioConfig, without_notes
 from castalia.apps.unfold.events import MeasuredEvents
 from castalia.apps.unfold.fakes import without_fakes
-from castalia.apps.unfold.measurement.observed import Observed
-from castalia.apps.unfold.measurement.repeated import MethodResult
+from castalia.apps.unfold.measurement.observed import DataTruth, Observed
+from castalia.apps.unfold.measurement.repeated import MethodResult, RepeatSettings
 from castalia.apps.unfold.refolding import RefoldingTest, nearest_factors, refold, refolding_test
 from castalia.errors import DataError
 from castalia.metrics.bottom_line import BottomLine, bottom_line
-from castalia.metrics.chi_squared import ChiSquared, chi_squared
-from castalia.metrics.spectrum import Spectrum, binned
+from castalia.metrics.chi_squared import ChiSquared, chi_squared, effective_replicas
+from castalia.metrics.spectrum import Spectrum, binned, spread_covariance
 
 __all__ = [
     "PARTS",
@@ -39,12 +41,17 @@ Compared = TypeVar("Compared")
 log = logging.getLogger(__name__)
 
 PARTS: Final = ("statistical", "simulation", "systematic", "total")
-"""The covariances that are quoted: data, simulation and training, variations, and their sum."""
+"""The covariances that are quoted: data, simulation and trainings, variations, and their sum."""
 
 SMALLEST_P: Final = 0.001
 """Probability, over all observables of a method, below which its refolded result does not look like the data."""
 
-_SOURCES: Final = {"data": "statistical", "simulation": "simulation", "ensemble": "simulation"}
+_SOURCES: Final = {
+    "data": "statistical",
+    "simulation": "simulation",
+    "classifier": "simulation",
+    "ensemble": "simulation",
+}
 _MOSTLY: Final = 0.9  # of the events at the lowest value: such a column has no two bins at quantiles
 
 
@@ -60,8 +67,9 @@ class Measured:
         covariances: Covariance by the names of ``PARTS``, each shape ``(bins, bins)``.
         simulated: Contents of the simulation's truth, scaled to the sum of the result, shape ``(bins,)``.
         truth: True contents of the data, shape ``(bins,)``; ``None`` where they are not known.
-        against_truth: Distance from them, by the whole covariance; ``None`` where they are not known, there are
-            too few replicas, or a bin that differs has no variance.
+        against_truth: Distance from them, by the covariance of the difference: the truth is that of the same events,
+            and fluctuates with the result. ``None`` where it is not known, there are too few replicas, or a bin that
+            differs has no variance.
         line: The bottom-line test; ``None`` likewise.
     """
 
@@ -116,21 +124,16 @@ def genuine_signal(observed: Observed, classifiers: RatioConfig, seed: int) -> M
     return replace(genuine, detector=observed.signal)
 
 
-def measured(observed: Observed, result: MethodResult, place: int, replicas: int) -> Measured:
+def measured(observed: Observed, result: MethodResult, place: int, settings: RepeatSettings) -> Measured:
     """Fill the spectrum of one observable and hold it against simulation and truth.
 
-    The bottom-line test compares result and simulation by the statistics of the data alone, at both levels; the
-    covariance of the unfolded bins, known from few replicas, is widened so that its inverse is right on average.
+    The bottom-line test compares result and simulation by the statistics of the data alone, at both levels.
 
     Args:
         observed: The measurement.
         result: The method's result.
         place: Which of its observables.
-        replicas: Bootstrap replicas of the data.
-
-    References:
-        Hartlap, Simon and Schneider, Why your model parameter confidences might be too optimistic (2007),
-        arXiv:astro-ph/0608064: the factor (n - 1) / (n - p - 2).
+        settings: How it was run.
     """
     problem = result.problem
     name, edges, simulation = problem.columns[place].name, problem.edges[place], problem.simulation
@@ -139,19 +142,39 @@ def measured(observed: Observed, result: MethodResult, place: int, replicas: int
     rows = simulation.fiducial
     simulated = np.histogram(simulation.truth[rows, place], edges, weights=simulation.weights[rows])[0]
     simulated = simulated * spectrum.contents.sum() / simulated.sum()
-    truth = None
+    truths = None
     if observed.truth is not None:
-        column = column_of(observed, name)
-        truth = np.histogram(observed.truth[0][:, column], edges, weights=observed.truth[1])[0].astype(np.float64)
-    bins = len(edges) - 1
+        truths = _truths(observed.truth, column_of(observed, name), edges, len(problem.data.weights), settings)
     against = line = None
-    if replicas >= bins + 3:
-        widened = (replicas - 1) / (replicas - bins - 2)
-        contents, statistics = spectrum.contents, widened * covariances["statistical"]
-        if truth is not None:
-            against = _comparable(lambda: chi_squared(contents, truth, widened * covariances["total"]))
-        line = _comparable(lambda: bottom_line(*_smeared(result, place), (contents, simulated), statistics))
+    if settings.replicas >= len(edges) + 2:
+        unfolded, statistics = (spectrum.contents, simulated), covariances["statistical"]
+        line = _comparable(
+            lambda: bottom_line(*_smeared(result, place), unfolded, statistics, replicas=settings.replicas)
+        )
+        if truths is not None:
+            against = _against_truth(result, spectrum, name, truths)
+    truth = None if truths is None else truths[0]
     return Measured(result, name, spectrum, covariances, simulated, truth, against, line)
+
+
+def _truths(truth: DataTruth, column: int, edges: Array, selected: int, settings: RepeatSettings) -> Array:
+    """Return the true contents of the data and of their bootstrap replicas, shape ``(1 + replicas, bins)``."""
+    replicas = (truth.bootstrapped(selected, settings.bootstrap("data", number)) for number in range(settings.replicas))
+    values = truth.values[:, column]
+    return np.array([np.histogram(values, edges, weights=weights)[0] for weights in (truth.weights, *replicas)])
+
+
+def _against_truth(result: MethodResult, spectrum: Spectrum, name: str, truths: Array) -> ChiSquared | None:
+    """Compare a spectrum with the truth of the same events of data.
+
+    Both fluctuate together: what the data's statistics do to their difference is told by replicas of both.
+    """
+    differences = result.sample.replicated("data", name, spectrum.edges) - truths[1:]
+    covariances = {**spectrum.covariances, "data": spread_covariance(differences)}
+    numbers = Counter(one.source for one in result.sample.replicas if one.kind != "systematic")
+    total = np.asarray(sum(covariances.values()))
+    replicas = effective_replicas([(covariances[source], number) for source, number in numbers.items()], total)
+    return _comparable(lambda: chi_squared(spectrum.contents, truths[0], total, replicas=replicas))
 
 
 def _comparable(compare: Callable[[], Compared]) -> Compared | None:
@@ -168,18 +191,21 @@ def column_of(observed: Observed, name: str) -> int:
     return [column.name for column in observed.problem.columns].index(name)
 
 
-def refolded(observed: Observed, result: MethodResult, genuine: MeasuredEvents) -> Refolded:
+def refolded(observed: Observed, result: MethodResult, genuine: MeasuredEvents, seed: int) -> Refolded:
     """Refold a result and compare it with the data, column by column of the detector level.
 
     Args:
         observed: The measurement.
         result: The method's result.
         genuine: See `genuine_signal`.
+        seed: Seed of the command.
     """
     number = len(observed.problem.columns)
     simulation, factors = observed.problem.simulation, result.factors
     if result.method == "posterior":  # its events are others than those of the simulation
-        factors = nearest_factors(*result.passes[result.stopped - 1].flat, simulation)
+        with without_notes():
+            simulation = positive_simulation(simulation, observed.problem.seed(seed, "refolding"))
+        factors = nearest_factors(*result.unfolded.flat, simulation)
     events = refold(replace(simulation, detector=observed.simulation), factors)
     own = [column_of(observed, name) for name in result.observables]
     # Of lists only the numbers of objects: their features are zero where there is no object.
