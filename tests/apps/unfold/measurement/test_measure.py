@@ -247,6 +247,26 @@ def test_bad_files_are_refused_by_name(folder, tmp_path):
     assert "'true_plus_pt'" in measured(path, tmp_path / "report").refused(3)
 
 
+def test_weights_tell_the_places_of_their_events(folder, tmp_path):
+    """Of two files without identifiers, with a row that is left out."""
+    defined = []
+    for name, table in (("b", sample(1_500, 21)), ("a", sample(1_000, 22))):
+        table = table.without(["run", "luminosityBlock", "event"])
+        chosen = np.asarray(table["defined"])
+        if name == "b":
+            row = int(np.flatnonzero(chosen & np.asarray(table["selected"]))[3])
+            table = table.with_columns({"met": np.where(np.arange(1_500) == row, np.nan, table["met"])})
+            chosen = chosen & (np.arange(1_500) != row)
+        write(tmp_path / f"{name}.parquet", table)
+        defined.append(chosen)
+    files = f'{tmp_path / "b.parquet"}", "{tmp_path / "a.parquet"}'
+    path = measurement(folder, "places.toml", simulation=files, replicas=2, passes=1)
+    ended = measured(path, tmp_path / "report", "--skip-bad", 1)
+    assert ended.code in (0, 5), ended.err
+    weights = read(tmp_path / "report" / "weights.parquet")
+    np.testing.assert_array_equal(weights["event_index"], np.flatnonzero(np.concatenate(defined)))
+
+
 def test_background_is_subtracted(folder, tmp_path):
     rows = {}
     for name, more in (("with", '[background.w]\nfiles = ["other.parquet"]\nscale = 0.5'), ("without", "")):

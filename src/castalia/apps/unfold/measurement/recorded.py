@@ -38,6 +38,7 @@ class RecordedEvents:
         selected: Which events were selected, shape ``(events,)``.
         defined: Which have the truth that is measured, shape ``(events,)``; all where the files hold no truth.
         identifiers: Their identifiers, as far as the files have them.
+        rows: Their positions in the whole input, all files one after the other, shape ``(events,)``.
         checksums: SHA-256 of the files by name.
         skipped: Number of bad rows left out.
     """
@@ -48,6 +49,7 @@ class RecordedEvents:
     selected: NDArray[np.bool_]
     defined: NDArray[np.bool_]
     identifiers: Table
+    rows: NDArray[np.int64]
     checksums: dict[str, str]
     skipped: int
 
@@ -90,13 +92,15 @@ def read_events(
     if with_truth or columns >= set(_truth_columns(features)):
         wanted = features.columns
     usable = usable_files(paths, features, wanted, tree=features.data.tree)
-    policy, parts = BadRowPolicy(skip_bad), []
-    for path in usable.paths:
+    policy, parts, before = BadRowPolicy(skip_bad), [], 0
+    for path, file in usable.files.items():
         with open_reader(path, features.data.tree, layout=features.data.layout) as reader:
             first_row = 0
             for table in reader.iterate(features.readable(wanted, reader.columns(), str(path)), _CHUNK):
-                parts.append(_part(features, table, str(path), first_row, policy))
+                part = _part(features, table, str(path), first_row, policy)
+                parts.append(replace(part, rows=before + first_row + part.rows))
                 first_row += len(table)
+        before += file.entries
     if not any(part.selected.any() for part in parts):
         raise DataError(
             f"{usable.paths[0]}: none of the {sum(len(part.table) for part in parts)} events is selected "
@@ -108,9 +112,10 @@ def read_events(
 @final
 @dataclass(frozen=True)
 class _Part:
-    """Some rows of one file; ``truth`` has one row for each that is defined."""
+    """Some rows of one file; ``rows`` are their places, and ``truth`` has one row for each that is defined."""
 
     table: Table
+    rows: NDArray[np.int64]
     detector: FeatureArrays
     truth: NDArray[np.float64] | None
     selected: NDArray[np.bool_]
@@ -146,7 +151,8 @@ def _part(features: Features, table: Table, where: str, first_row: int, policy: 
     if has_truth:
         truth = np.stack([np.asarray(table[name], dtype=np.float64)[defined] for name in names], axis=1)
     detector = features.arrays(table.without(_truth_columns(features)).take(selected))
-    return _Part(table.without(_truth_columns(features)), detector, truth, selected, defined)
+    places, table = np.flatnonzero(keep), table.without(_truth_columns(features))
+    return _Part(table, places, detector, truth, selected, defined)
 
 
 def _flags(features: Features, table: Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -173,6 +179,7 @@ def _joined(data: DataConfig, parts: Sequence[_Part], checksums: dict[str, str],
         np.concatenate([part.selected for part in parts]),
         np.concatenate([part.defined for part in parts]),
         identifiers,
+        np.concatenate([part.rows for part in parts]),
         checksums,
         skipped,
     )

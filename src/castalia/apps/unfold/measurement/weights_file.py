@@ -1,9 +1,10 @@
-"""Weights for the user's own simulated events: one factor for each result, beside the events' identifiers."""
+"""Weights for the user's own simulated events: one factor for each result, beside the events' places in the files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.sidecar import make_sidecar, write_sidecar
 from castalia.data.table import Table
 from castalia.data.writers import open_writer
+from castalia.production.inputs import EVENT_INDEX
 
 __all__ = ["write_weights"]
 
@@ -22,6 +24,8 @@ def write_weights(
     path: Path, simulation: RecordedEvents, factors: Mapping[str, NDArray[np.float64]], seed: int
 ) -> None:
     """Write the events that have a truth, and by what their weights are to be multiplied.
+
+    Each event has its identifiers and ``event_index``, its position in the files, one after the other.
 
     Args:
         path: A ``.parquet`` or ``.root`` file.
@@ -34,9 +38,8 @@ def write_weights(
         MachineError: If the disk refuses.
     """
     rows = np.flatnonzero(simulation.defined)
-    columns = {name: np.asarray(simulation.identifiers[name])[rows] for name in simulation.identifiers.names}
-    if not columns:
-        columns["row"] = rows  # of all files, one after the other
+    columns: dict[str, NDArray[Any]] = {EVENT_INDEX: simulation.rows[rows]}
+    columns |= {name: np.asarray(simulation.identifiers[name])[rows] for name in simulation.identifiers.names}
     identifiers = tuple(columns)
     columns |= {f"weight_{name}": values[rows] for name, values in factors.items()}
     schema = Schema(
