@@ -69,9 +69,12 @@ def check_weights(batch: Batch, sample: str) -> WeightSummary:
         )
     negative = int((weight < 0).sum())
     if negative:
+        remedy = "set positive_reweighting = true in [training] to put positive ones in their place"
+        if batch.condition.objects or batch.target.objects:
+            remedy = "train on a sample without: positive_reweighting knows no lists of objects"
         raise ConfigError(
             f"{negative} of {len(weight)} {sample} events have negative weights, for which a weighted likelihood has "
-            "no minimum; set positive_reweighting = true in [training] to put positive ones in their place."
+            f"no minimum; {remedy}."
         )
     summary = summarise_weights(weight)
     if summary.total <= 0:

@@ -45,6 +45,11 @@ def test_negative_weights_cannot_be_judged_by(run, tmp_path):
     path = write(tmp_path / "signed.parquet", table.with_columns({"weight": signs}))
     with pytest.raises(DataError, match="100 of 500 events have a negative weight"):
         read_test_sample([open_model(run)], JudgeRequest((run,), (path,), tmp_path), fewest=100)
+    # Nor can they be learned from where events have lists: the advice is none that would be refused in its turn.
+    given = config(tmp_path, data='weight = "weight"', epochs=1)
+    given.write_text(given.read_text().replace("z.parquet", path.name))
+    sentence = here("unfold", "train", given, "-o", tmp_path / "other").refused(2)
+    assert "train on a sample without: positive_reweighting knows no lists of objects" in sentence
 
 
 def test_an_event_without_the_object_of_the_frame_is_flagged_where_training_had_none(run, tmp_path):
