@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,15 @@ from castalia.data.readers import StoredColumn, open_reader
 from castalia.data.schema import ColumnSpec, Schema
 from castalia.data.table import Table
 from castalia.errors import ConfigError, DataError
-from castalia.production.file_to_file import FileRequest, estimate_file, refuse_own_input, request_record, write_file
-from castalia.production.inputs import InputBatch, InputPlan, plan_inputs, usable_batches
+from castalia.production.file_to_file import (
+    FileRequest,
+    estimate_file,
+    features_of_data,
+    refuse_own_input,
+    request_record,
+    write_file,
+)
+from castalia.production.inputs import EVENT_INDEX, InputBatch, InputPlan, plan_inputs, usable_batches
 from castalia.production.units import Produced, Task, Unit
 from castalia.runs.inputs import check_rename
 
@@ -29,9 +36,6 @@ __all__ = ["OUT_OF_RANGE", "PredictRequest", "PredictTask", "predict", "score_co
 
 OUT_OF_RANGE = "out_of_range"
 """Column that flags events outside what training saw."""
-
-INDEX = "event_index"
-"""Column with the position of an event in the whole input, from 0."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class PredictTask(Task):
             )
         probability = run.probabilities(event_batch(arrays))
         columns: dict[str, Any] = {name: table[name] for name in self.passed}
-        columns[INDEX] = self.first_event[unit.source] + rows
+        columns[EVENT_INDEX] = self.first_event[unit.source] + rows
         columns |= dict(zip(score_columns(run.classes), probability.T, strict=True))
         columns[OUT_OF_RANGE] = flagged
         counts = {**batch.counts, "unselected": int((~selected).sum()), "flagged": int(flagged.sum())}
@@ -126,7 +130,8 @@ def predict(
     refuse_own_input(request, "the scores")
     run = ClassifierRun.open(request.run)
     stored = _stored(request, run.config.data)
-    features = _features(run, request, stored)
+    check_rename(request.rename, (*run.features.columns_to_sample, *_flags(run.features)))
+    features = features_of_data(run.features, request)
     passed = _passed(features, run, stored)
     plan = plan_inputs(
         request.files,
@@ -163,17 +168,6 @@ def _stored(request: PredictRequest, data: DataConfig) -> dict[Path, dict[str, S
     return found
 
 
-def _features(
-    run: ClassifierRun, request: PredictRequest, stored: Mapping[Path, Mapping[str, StoredColumn]]
-) -> Features:
-    """Return how the files become arrays; measured events need no weight."""
-    features, weight = run.features, run.config.data.weight
-    check_rename(request.rename, (*features.columns_to_sample, *_flags(features)))
-    if weight is None or weight in next(iter(stored.values()), {weight: None}):
-        return features
-    return replace(features, data=features.data.model_copy(update={"weight": None}))
-
-
 def _flags(features: Features) -> tuple[str, ...]:
     """Return the column that tells selected events, where there is one."""
     return () if features.data.selection is None else (features.data.selection,)
@@ -199,7 +193,7 @@ def _passed(
 
 def _appended(run: ClassifierRun) -> tuple[ColumnSpec, ...]:
     return (
-        ColumnSpec(name=INDEX, dtype="int64", role="identifier"),
+        ColumnSpec(name=EVENT_INDEX, dtype="int64", role="identifier"),
         *(ColumnSpec(name=name, range=(0.0, 1.0), role="parameter") for name in score_columns(run.classes)),
         ColumnSpec(name=OUT_OF_RANGE, dtype="bool", role="selection"),
     )

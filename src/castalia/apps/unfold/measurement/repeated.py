@@ -134,7 +134,7 @@ def runs_of(methods: tuple[Method, ...], problem: Problem) -> Iterator[tuple[Met
 
 @final
 @dataclass(frozen=True)
-class _Again:
+class _Repeater:
     """A method that is run once more, up to the pass that is quoted."""
 
     method: Method
@@ -208,14 +208,14 @@ def repeated(
     settled = settled_at(changes.max(axis=1))
     stopped = settled or settings.passes
     tick()
-    again = _Again(method, settings, stopped, tick)
-    fits = [passes[stopped - 1], *(again.once(problem, other) for other in again.seeds[1:])]
+    repeater = _Repeater(method, settings, stopped, tick)
+    fits = [passes[stopped - 1], *(repeater.once(problem, other) for other in repeater.seeds[1:])]
     nominal = _mean(fits)
     repetitions = itertools.chain(
-        again.bootstraps(problem),
+        repeater.bootstraps(problem),
         _drawn_together(fits, nominal),
-        again.varied(problem, variations),
-        (("ensemble", "ensemble", again.once(one, seed)) for one in (members if method == "posterior" else ())),
+        repeater.varied(problem, variations),
+        (("ensemble", "ensemble", repeater.once(one, seed)) for one in (members if method == "posterior" else ())),
     )
     sample = UnfoldedSample(
         problem.columns,
