@@ -31,7 +31,7 @@ from castalia.apps.unfold.judged_sample import FEWEST_EVENTS, JudgeRequest, Test
 from castalia.apps.unfold.judging import control_draws, judge
 from castalia.apps.unfold.model import PosteriorModel, open_model
 from castalia.data.loading import load_arrays
-from castalia.errors import DataError
+from castalia.errors import DataError, MachineError
 from castalia.metrics.proper_scores import crps
 from castalia.rng import Stream
 from collider_samples import make_samples
@@ -98,10 +98,13 @@ class Bench:
         return self.run("tuned", preset, seed, {} if best is None else TRIALS[best], self.plan.epochs)
 
     def trial(self, preset: str, number: int, rows: Mapping[str, Any]) -> dict[str, Any]:
-        """Train with the settings of a trial, and score it on validation events."""
+        """Train with the settings of a trial, and score it on validation events; one that diverges has no score."""
         del rows
-        run = self.run("tuned", preset, self.plan.seeds[0], TRIALS[number], max(1, self.plan.epochs // 4))
-        return {**TRIALS[number], "validation_crps": validation_score(run, self.samples)}
+        try:
+            run = self.run("tuned", preset, self.plan.seeds[0], TRIALS[number], max(1, self.plan.epochs // 4))
+            return {**TRIALS[number], "validation_crps": validation_score(run, self.samples)}
+        except MachineError as error:
+            return {**TRIALS[number], "validation_crps": None, "diverged": str(error)}
 
     def tuned(self, preset: str, seed: int, rows: Mapping[str, Any]) -> dict[str, Any]:
         """Train with the settings of the best trial, and judge it."""
@@ -222,7 +225,8 @@ def best_trial(rows: Mapping[str, Any], preset: str, trials: int) -> int | None:
     keys = [trial_key(preset, trial) for trial in range(trials)]
     if not all(key in rows for key in keys):
         return None
-    return int(np.argmin([rows[key]["validation_crps"] for key in keys]))
+    scores = [rows[key]["validation_crps"] for key in keys]
+    return int(np.argmin([np.inf if score is None else score for score in scores]))
 
 
 def trial_key(preset: str, trial: int) -> str:

@@ -39,6 +39,7 @@ def row_of(events: JudgedEvents, judged: Judgement, cost: Cost | None = None) ->
         "energy_score": judged.energy.value,
         "joint_auc": judged.joint.value,
         "joint_auc_error": judged.joint.error,
+        "joint_auc_distances": judged.joint_distances.value,
         "calibrated": numbers["calibration"]["calibrated"],
         "largest_rank_deviation": numbers["calibration"]["largest_deviation"],
         "mass_violation": max(one.shell.violation for one in judged.composites.values()),

@@ -68,6 +68,7 @@ POSTERIOR = [
             "judged_sample",
             "judging",
             "matching",
+            "measured_directions",
             "model",
             "placed",
             "train",

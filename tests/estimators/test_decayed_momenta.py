@@ -79,11 +79,15 @@ def test_a_mass_that_varies_is_read_event_by_event():
 def test_whatever_a_network_comes_by_has_momenta():
     coordinates, target = targets(TREES["anchored"], leaves(40))
     momenta = DecayedMomenta(coordinates.variables, coordinates.decays(()))
-    for value in (-1e4, -1.0, 0.0, 1e4):
+    for value in (-1e30, -1e4, -1.0, 0.0, 1e4, 1e10, 1e30):  # a mass of 1e10 GeV once stopped a training
         for place in range(target.shape[1]):
             wild = torch.from_numpy(target).float()
             wild[:, place] = value
-            assert torch.isfinite(momenta(wild)).all(), coordinates.variables[place].name
+            wild.requires_grad_()
+            found = momenta(wild)
+            torch.asinh(found).sum().backward()
+            assert torch.isfinite(found).all(), coordinates.variables[place].name
+            assert torch.isfinite(wild.grad).all(), coordinates.variables[place].name
         assert torch.isfinite(momenta(torch.full((1, target.shape[1]), value))).all()
 
 

@@ -15,7 +15,10 @@ __all__ = ["DecayedMomenta"]
 
 _LARGEST_RAPIDITY: Final = 8.0
 _LARGEST_SQUARE: Final = 60.0  # of the length of (u, v): a direction is 1e-13 from the axis there
+_LARGEST_NORMAL: Final = 8.0  # of u and v, beyond that length
 _SMALLEST_MASS: Final = 1e-3  # GeV
+_LARGEST_MASS: Final = 1e5  # GeV, and of a transverse momentum: four factors of it are finite in single precision
+_LEAST_SQUARE: Final = 1e-20  # GeV^4, under a root whose slope is infinite at zero
 
 
 @final
@@ -23,7 +26,8 @@ class DecayedMomenta:
     """The way from coordinates to momenta, in the precision of networks and for any numbers a network may come by.
 
     It is that of ``castalia.physics.decay_coordinates.decode`` but for a network's eyes, and no result: rapidities and
-    directions have limits, a mass below that of the daughters counts as theirs, helicities and anchors are not read.
+    directions have limits, masses and transverse momenta one of 100 TeV, a mass below that of the daughters counts as
+    theirs, helicities and anchors are not read. So all of it is finite, and so are its derivatives.
 
     Args:
         variables: The targets.
@@ -61,7 +65,8 @@ class DecayedMomenta:
         mass = {name: self._leaf_mass(target, name) for name in self._masses}
         for name, (one, other) in reversed(self._composites.items()):
             least = mass[one] + mass[other]
-            mass[name] = torch.maximum(self._column(target, f"{name}_mass"), least + _SMALLEST_MASS)
+            above = self._column(target, f"{name}_mass").clamp(max=_LARGEST_MASS)
+            mass[name] = torch.maximum(above, least + _SMALLEST_MASS)
         found: dict[str, Tensor] = {}
         across = {axis: self._transverse(target, axis) for axis in "xy"}
         for name in self._free:
@@ -73,7 +78,7 @@ class DecayedMomenta:
 
     def _leaf_mass(self, target: Tensor, name: str) -> Tensor:
         if f"{name}_mass" in self._columns:
-            return self._column(target, f"{name}_mass").clamp(min=0.0)
+            return self._column(target, f"{name}_mass").clamp(0.0, _LARGEST_MASS)
         return torch.full_like(target[:, 0], self._masses[name])
 
     def _decay(
@@ -87,7 +92,7 @@ class DecayedMomenta:
         whole, one, other = mass[name], mass[pair[0]], mass[pair[1]]
         # Källén's function, each factor positive as the mass is above the threshold.
         square = (whole + one + other) * (whole - one - other) * (whole + one - other) * (whole - one + other)
-        size = square.clamp(min=0.0).sqrt() / (2.0 * whole)
+        size = square.clamp(min=_LEAST_SQUARE).sqrt() / (2.0 * whole)
         first = size[:, None] * _direction(*(self._column(target, f"{name}_{axis}") for axis in "uv"))
         for daughter, at_rest in zip(pair, (first, -first), strict=True):
             products: dict[str, Tensor] = {}
@@ -96,7 +101,8 @@ class DecayedMomenta:
 
     def _transverse(self, target: Tensor, axis: str) -> dict[str, Tensor]:
         """Return a transverse component of what does not come from a decay, by name."""
-        found = {name: self._column(target, self._across(name, axis)) for name in self._free}
+        limits = (-_LARGEST_MASS, _LARGEST_MASS)
+        found = {name: self._column(target, self._across(name, axis)).clamp(*limits) for name in self._free}
         last = self._resonances[-1] if self._resonances else None
         if last is None or not self._across(last, axis).endswith("_of_all"):
             return found
@@ -115,6 +121,7 @@ class DecayedMomenta:
 
 def _direction(u: Tensor, v: Tensor) -> Tensor:
     """Return the direction of two normal numbers; see ``castalia.physics.two_body.normal_to_direction``."""
+    u, v = (one.clamp(-_LARGEST_NORMAL, _LARGEST_NORMAL) for one in (u, v))
     square = (u.square() + v.square()).clamp(1e-12, _LARGEST_SQUARE)
     cosine2 = torch.exp(-0.5 * square)  # of half the angle
     across = 2.0 * (cosine2 * -torch.expm1(-0.5 * square) / square).sqrt()

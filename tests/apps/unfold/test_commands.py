@@ -131,7 +131,7 @@ def test_an_evaluation_with_its_control(folder, tmp_path):
     assert posterior["consistency"]["z"]["daughters"]["violation"] < 1e-6
     page = (tmp_path / "report" / "report.html").read_text()
     assert "Does it know the event?" in page
-    for name in ("spectra", "posteriors", "ranks", "coverage", "migration", "corner"):
+    for name in ("directions", "spectra", "posteriors", "ranks", "coverage", "migration", "corner"):
         assert (tmp_path / "report" / "figures" / f"{name}.png").stat().st_size > 10_000
 
 

@@ -7,6 +7,7 @@ from z_toys import MASS, TREE
 from castalia.apps.unfold.coordinates import TruthCoordinates
 from castalia.apps.unfold.figures import _migration
 from castalia.apps.unfold.judging import Draws, JudgedEvents
+from castalia.apps.unfold.measured_directions import MeasuredDirections
 from castalia.physics.decay_coordinates import coordinates, decode
 from castalia.rng import Stream
 
@@ -21,7 +22,8 @@ def test_bins_of_a_migration_are_apart_at_any_mass(mass, width, digits):
     values[:, list(coordinates(TREE)).index("z_release")] = rng.normal(mass, width, 5_000) - 2 * MASS
     truth = TREE.cartesian(decode(TREE, values, np.array([MASS, MASS])))
     known = TruthCoordinates(TREE, "decay_tree", {"plus": (MASS,), "minus": (MASS,)})
-    events = JudgedEvents(known, truth, np.empty((5_000, 0)), 0, 1)
+    nothing = np.empty((5_000, 0))
+    events = JudgedEvents(known, truth, nothing, MeasuredDirections(nothing, nothing), 0, 1)
     matrix, *_ = _migration(events, Draws(truth, truth[None, :0])).axes
     labels = [label.get_text() for label in matrix.get_xticklabels()]
     edges = np.array(labels, dtype=np.float64)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from castalia.apps.unfold.comparison import Comparison
 from castalia.apps.unfold.judging import Judgement
-from castalia.apps.unfold.page import SCORES, distance_tables, joint_test_words, score_row
+from castalia.apps.unfold.page import JOINT_WORDS, SCORES, distance_tables, joint_test_words, score_row
 from castalia.apps.unfold.results import CALIBRATED, calibrated
 from castalia.plots.component_overview import ComponentRow, ComponentSeries, component_overview
 from castalia.plots.export import save
@@ -111,8 +111,7 @@ def _scores(found: Comparison, rows: Mapping[str, Judgement], figures: Mapping[s
     note = (
         "Ordered by CRPS, the continuous ranked probability score in units of the truth's width, averaged over the "
         "numbers. Behind the best: the mean difference of the CRPS event by event, whose error is smaller than those "
-        "of the two, because they are of the same events. Joint AUC: of a classifier that sees detector and truth, 0.5 "
-        "for the posterior."
+        f"of the two, because they are of the same events. {JOINT_WORDS}"
     )
     table = TableItem(
         "What sees detector and truth together", header, tuple(line(name, one) for name, one in rows.items()), note

@@ -29,12 +29,18 @@ _QUANTITIES: Final = {"mass": (r"$m$", "GeV"), "pt": (r"$p_\mathrm{T}$", "GeV"),
 _COMPONENTS: Final = {"px": r"$p_x$", "py": r"$p_y$", "pz": r"$p_z$", "log_energy": r"$\log E$", "mass": r"$m$"}
 _EVENTS, _PANELS = 3, 6  # single events and panels of each whose posteriors are shown
 _BINS, _MIGRATION_BINS = 40, 8
+_NEAREST: Final = 1e-3  # distance from an object that is shown
 
 WORDS: Final = {
     "spectra": (
         "One draw of the truth for each event beside the truth, for the sums of particles. Marginal distributions like "
         "these cannot tell whether the posterior knows the event.",
         "Distributions of masses, transverse momenta and pseudorapidities with ratio panels",
+    ),
+    "directions": (
+        "How far each particle is from the nearest measured object, in pseudorapidity and azimuth: in the truth and in "
+        "one draw for each event.",
+        "Distributions of distances to the nearest measured object with ratio panels",
     ),
     "posteriors": (
         "Posteriors of the pseudorapidity of single events; the line is the truth. A neutrino may have two solutions.",
@@ -68,6 +74,8 @@ def draw_figures(folder: Path, events: JudgedEvents, draws: Draws, judged: Judge
     if tree.composites:
         panels = [panel for name in tree.composites for panel in _spectra(events, draws, name)]
         figures["spectra"] = ratio_grid(panels, columns=3)
+    if events.directions.eta.shape[1]:
+        figures["directions"] = ratio_grid(list(_directions(events, draws)), columns=3)
     figures["posteriors"] = _posteriors(events, draws)
     figures["ranks"] = _ranks(events, judged)
     figures["coverage"] = _coverage(events, judged)
@@ -93,6 +101,14 @@ def _spectra(events: JudgedEvents, draws: Draws, particle: str) -> Iterator[Rati
         samples = (Sample("Truth", true[name]), Sample("Posterior", made[name]))
         edges = np.linspace(low, high, _BINS + 1)
         yield RatioPanel(samples[0], samples[1:], edges, f"{symbol} of {plain(particle)}", unit, fold=True)
+
+
+def _directions(events: JudgedEvents, draws: Draws) -> Iterator[RatioPanel]:
+    true, made = (np.log10(np.maximum(events.distances(table), _NEAREST)) for table in (events.truth, draws.one))
+    for place, leaf in enumerate(events.coordinates.tree.leaves):
+        samples = (Sample("Truth", true[:, place]), Sample("Posterior", made[:, place]))
+        edges = np.linspace(np.log10(_NEAREST), 1.0, _BINS + 1)
+        yield RatioPanel(samples[0], samples[1:], edges, rf"$\log_{{10}} \Delta R$ of {plain(leaf)}", fold=True)
 
 
 def _posteriors(events: JudgedEvents, draws: Draws) -> Figure:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from castalia.apps.unfold.coordinates import leaves_of_columns
 from castalia.apps.unfold.judging import Draws, JudgedEvents, detector_table
+from castalia.apps.unfold.measured_directions import measured_directions
 from castalia.apps.unfold.model import PosteriorModel
 from castalia.apps.unfold.train import POSTERIOR
 from castalia.data.feature_arrays import FeatureArrays
@@ -119,6 +120,7 @@ def read_test_sample(
         coordinates=models[0].coordinates,
         truth=models[0].coordinates.tree.cartesian(leaves_of_columns(arrays.target)),
         detector=detector_table(arrays),
+        directions=measured_directions(features.layout, arrays),
         scored=min(SCORED, len(kept)),
         seed=request.seed,
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from castalia.apps.unfold.coordinates import TruthCoordinates
 from castalia.apps.unfold.detector_level import detector_values
+from castalia.apps.unfold.measured_directions import MeasuredDirections
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.metrics.auc import AucEstimate
 from castalia.metrics.calibration import CentralCoverage, RankDeviation, central_coverage, rank_deviation, truth_ranks
@@ -36,6 +37,7 @@ class JudgedEvents:
         coordinates: What is unfolded to.
         truth: The paper's numbers, shape ``(events, numbers)``.
         detector: What was measured, as a table, shape ``(events, columns)``.
+        directions: Where the measured objects are.
         scored: How many of the first events get many draws.
         seed: Seed of all that is random in the judgement.
     """
@@ -43,6 +45,7 @@ class JudgedEvents:
     coordinates: TruthCoordinates
     truth: Floats
     detector: Floats
+    directions: MeasuredDirections
     scored: int
     seed: int
 
@@ -51,6 +54,10 @@ class JudgedEvents:
         """Columns of ``truth`` that have a density."""
         names = list(self.coordinates.tree.numbers)
         return [names.index(name) for name in self.coordinates.continuous]
+
+    def distances(self, numbers: Floats) -> Floats:
+        """Return how far the leaves of each event are from the nearest measured object, shape ``(events, leaves)``."""
+        return self.directions.distances(self.coordinates.tree, numbers)
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,7 @@ class Judgement:
             same events are compared by.
         energy: Energy score of all of them together.
         joint: Area under the curve of a classifier that sees detector and truth.
+        joint_distances: The same where it also sees how far every leaf is from the nearest measured object.
         test: The same with its power and control; ``None`` where that is not measured.
         ranks: Ranks of the truth among the draws.
         coverage: Coverage of central intervals of the levels ``LEVELS``.
@@ -96,6 +104,7 @@ class Judgement:
     event_crps: Floats
     energy: MeanScore
     joint: AucEstimate
+    joint_distances: AucEstimate
     test: TwoSampleTest | None
     ranks: RankDeviation
     coverage: tuple[CentralCoverage, ...]
@@ -139,7 +148,9 @@ def judge(events: JudgedEvents, draws: Draws, *, with_power: bool) -> Judgement:
     many = draws.many[:, :, chosen]
     ranks = truth_ranks(few, many, Stream(events.seed, "ranks").at())
     number, some = many.shape[1], slice(_JOINT_EVENTS)
-    pair = (events.detector[some], events.truth[some][:, chosen], draws.one[some][:, chosen])
+    tables = (events.truth, draws.one)
+    pair = (events.detector[some], *(table[some][:, chosen] for table in tables))
+    nearer = (pair[0], *(np.column_stack([table[:, chosen], events.distances(table)])[some] for table in tables))
     test = joint_test(*pair, seed=events.seed) if with_power else None
     scores = crps(few, many)
     return Judgement(
@@ -148,6 +159,7 @@ def judge(events: JudgedEvents, draws: Draws, *, with_power: bool) -> Judgement:
         event_crps=scores.mean(axis=1),
         energy=mean_score(energy_score(few, many)),
         joint=joint_auc(*pair, seed=events.seed) if test is None else test.auc,
+        joint_distances=joint_auc(*nearer, seed=events.seed),
         test=test,
         ranks=rank_deviation(ranks, number),
         coverage=tuple(central_coverage(ranks, number, level) for level in LEVELS),

@@ -13,7 +13,7 @@ from castalia.metrics.two_sample import TwoSampleTest
 from castalia.reports.document import FigureItem, Headline, Report, Section, Verdict
 from castalia.reports.tables import Cell, TableItem, cell, measured
 
-__all__ = ["SCORES", "distance_rows", "distance_tables", "joint_test_words", "page_of", "score_row"]
+__all__ = ["JOINT_WORDS", "SCORES", "distance_rows", "distance_tables", "joint_test_words", "page_of", "score_row"]
 
 
 def page_of(
@@ -35,7 +35,7 @@ def page_of(
         provenance: Where everything comes from.
     """
     sections = (
-        _scores(judged, control),
+        _scores(judged, control, figures),
         _distances(events, judged, control, figures),
         _calibration(events, judged, figures),
         Section("Single events", figures=_take(figures, "posteriors")),
@@ -78,13 +78,29 @@ def score_row(name: str, judged: Judgement) -> tuple[Cell, ...]:
         measured(judged.crps.value, judged.crps.error),
         measured(judged.energy.value, judged.energy.error),
         measured(judged.joint.value, judged.joint.error),
+        measured(judged.joint_distances.value, judged.joint_distances.error),
         cell(calibrated(judged)),
         measured(float(judged.ranks.value.max())),
     )
 
 
-SCORES = ("", "CRPS", "energy score", "joint AUC", f"calibrated to {CALIBRATED:g}", "largest deviation of ranks")
+SCORES = (
+    "",
+    "CRPS",
+    "energy score",
+    "joint AUC",
+    "joint AUC with distances",
+    f"calibrated to {CALIBRATED:g}",
+    "largest deviation of ranks",
+)
 """Header of ``score_row``."""
+
+JOINT_WORDS = (
+    "Joint AUC: of a classifier that sees detector and truth, 0.5 for the posterior. With distances: it also sees how "
+    "far every particle is from the nearest measured object, which finds directions that are drawn less sharp than "
+    "the detector knows them."
+)
+"""What the two areas of ``score_row`` are."""
 
 
 def distance_rows(name: str, judged: Judgement, columns: list[int] | None) -> tuple[Cell, ...]:
@@ -110,16 +126,15 @@ def _floor_row(judged: Judgement, columns: list[int] | None) -> tuple[Cell, ...]
     return (Cell("truth against truth"), *(measured(one.floor, one.floor_error) for one in floors))
 
 
-def _scores(judged: Judgement, control: Judgement) -> Section:
+def _scores(judged: Judgement, control: Judgement, figures: Mapping[str, FigureItem]) -> Section:
     rows = (score_row("posterior", judged), score_row("control", control))
     note = (
         "CRPS: continuous ranked probability score in units of the truth's width, averaged over the numbers; perfect "
-        "draws have width / sqrt(pi). Joint AUC: of a classifier that sees detector and truth, 0.5 for the posterior. "
+        f"draws have width / sqrt(pi). {JOINT_WORDS} "
         "The control has perfect marginal distributions, ranks and coverage, and knows nothing of the event."
     )
-    return Section(
-        "Does it know the event?", tables=(TableItem("What sees detector and truth together", SCORES, rows, note),)
-    )
+    table = TableItem("What sees detector and truth together", SCORES, rows, note)
+    return Section("Does it know the event?", figures=_take(figures, "directions"), tables=(table,))
 
 
 def _distances(

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from castalia.apps.unfold.judging import JudgedEvents, Judgement
+from castalia.metrics.auc import AucEstimate
 from castalia.metrics.marginals import FlooredMarginals
 from castalia.metrics.proper_scores import MeanScore
 
@@ -79,7 +80,8 @@ def numbers_of(events: JudgedEvents, judged: Judgement) -> dict[str, Any]:
         "crps": _score(judged.crps),
         "crps_of": dict(zip(names, judged.crps.components.tolist(), strict=True)),
         "energy_score": _score(judged.energy),
-        "joint_auc": {"value": judged.joint.value, "error": judged.joint.error},
+        "joint_auc": _area(judged.joint),
+        "joint_auc_with_distances": _area(judged.joint_distances),
         "calibration": {
             "calibrated": calibrated(judged),
             "largest_deviation": float(ranks.value.max()),
@@ -98,7 +100,7 @@ def numbers_of(events: JudgedEvents, judged: Judgement) -> dict[str, Any]:
     }
     if judged.test is not None:
         for name, one in (("power", judged.test.power), ("control", judged.test.control)):
-            found["joint_auc"][name] = {"value": one.value, "error": one.error}
+            found["joint_auc"][name] = _area(one)
     return found
 
 
@@ -115,6 +117,10 @@ def _distances(marginals: FlooredMarginals, columns: list[int] | None) -> dict[s
         for name in MEASURES
         for one in (getattr(summed, name),)
     }
+
+
+def _area(area: AucEstimate) -> dict[str, float]:
+    return {"value": area.value, "error": area.error}
 
 
 def _score(score: MeanScore) -> dict[str, float]:
