@@ -58,13 +58,13 @@ def test_the_momenta_are_those_that_were_encoded(name):
     np.testing.assert_allclose(found.numpy(), true[..., :3], atol=1e-9)
     single = momenta(torch.from_numpy(target).float())
     np.testing.assert_allclose(single.numpy(), true[..., :3], atol=1e-2)
-    # Negative control: every coordinate but an anchor's, a number of a mass and a helicity moves some momentum.
+    # Negative control: every coordinate but an anchor's and a number of a mass moves some momentum.
     for place, variable in enumerate(coordinates.variables):
         moved = target.copy()
         moved[:, place] += 0.1
         change = float((momenta(torch.from_numpy(moved)) - found).abs().max())
         of_anchor = any(variable.name.startswith(f"{leaf}_") for leaf in TREES[name].anchors)
-        read = not of_anchor and not variable.name.endswith(("helicity", "number"))
+        read = not of_anchor and not variable.name.endswith("number")
         assert (change > 1e-3) == read, variable.name
 
 

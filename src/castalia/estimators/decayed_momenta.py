@@ -27,7 +27,7 @@ class DecayedMomenta:
 
     It is that of ``castalia.physics.decay_coordinates.decode`` but for a network's eyes, and no result: rapidities and
     directions have limits, masses and transverse momenta one of 100 TeV, a mass below that of the daughters counts as
-    theirs, helicities and anchors are not read. So all of it is finite, and so are its derivatives.
+    theirs, anchors are not read. So all of it is finite, and so are its derivatives.
 
     Args:
         variables: The targets.

@@ -24,7 +24,7 @@ def test_the_decay_tree_comes_back_whatever_the_noise_on_masses(masses):
     coordinates = TruthCoordinates.measured(TREE, "decay_tree", true)
     targets = coordinates.encode(true, RNG.at(1))
     assert targets.shape[1] == 6 + 2 * (len(masses) > 1)
-    assert len(coordinates.variables) == targets.shape[1] + 1  # with the helicity, which follows from the others
+    assert len(coordinates.variables) == targets.shape[1]
     np.testing.assert_allclose(coordinates.numbers(targets), TREE.cartesian(true), rtol=1e-7, atol=1e-7)
     assert [one.name for one in coordinates.variables if one.peaks] == [
         f"{leaf}_mass_number" for leaf in TREE.leaves if len(masses) > 1

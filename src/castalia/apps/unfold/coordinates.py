@@ -14,7 +14,6 @@ from castalia.data.layout import Decays, Variable
 from castalia.physics.decay_coordinates import coordinates, decode, encode
 from castalia.physics.decay_tree import DecayTree
 from castalia.physics.four_vectors import to_cartesian
-from castalia.physics.helicity import helicities, with_helicities
 
 __all__ = ["DEQUANTISATION", "TruthCoordinates", "leaves_of_columns"]
 
@@ -83,8 +82,7 @@ class TruthCoordinates:
             Variable(renamed.get(name, name), unit, bounds=positive if name in released else None)
             for name, unit in units.items()
         )
-        angles = (Variable(f"{one}_helicity") for one in self._decays)
-        return (*continuous, *(self._mass_variable(leaf) for leaf in self._modelled), *angles)
+        return (*continuous, *(self._mass_variable(leaf) for leaf in self._modelled))
 
     @property
     def continuous(self) -> tuple[str, ...]:
@@ -151,14 +149,14 @@ class TruthCoordinates:
         return decode(self.tree, targets[:, : len(self._names)], masses)
 
     def relative(self, coordinates: Floats, reference: Reference) -> Floats:
-        """Return what the model learns: coordinates relative to a measured object, and what follows from them.
+        """Return what the model learns: coordinates relative to a measured object.
 
         Momenta and directions are turned about the beam: boosts without rotation keep directions in rest frames turning
         with the event. An anchor has the logarithm of its pt over the measured one, and the differences of azimuth and
         of rapidity and measured pseudorapidity. A composite has its mass in the place of the energy that it releases:
         what a top quark releases varies with the mass of its W boson, its mass does not. Of several resonances the last
         has the sum of all transverse momenta in the place of its own, which is smaller, and the others theirs less an
-        equal share of it. At the end stand the ``helicities``, which follow from the rest.
+        equal share of it.
 
         Args:
             coordinates: What ``encode`` makes, shape ``(events, coordinates)``.
@@ -173,7 +171,6 @@ class TruthCoordinates:
             place = self._names.index(f"{one}_release")
             masses[one] = coordinates[:, place] + sum(masses[daughter] for daughter in self.tree.composites[one])
             result[:, place] = masses[one]
-        angles = helicities(self.tree, self._by_name(result), masses) if self._decays else {}
         for place in self._anchored:
             px, py = result[:, place], result[:, place + 1]
             result[:, place : place + 2] = np.column_stack(
@@ -184,12 +181,12 @@ class TruthCoordinates:
             total = result[:, places].sum(axis=1)
             result[:, places] -= total[:, None] / len(places)
             result[:, places[-1]] = total
-        return np.column_stack([result, *(angles[one] for one in self._decays)])
+        return result
 
     def absolute(self, targets: Floats, reference: Reference) -> Floats:
         """Return the coordinates that ``numbers`` takes for what a model drew; the inverse of ``relative``.
 
-        A mass below that of the daughters is taken for the threshold, and directions get the helicities drawn.
+        A mass below that of the daughters is taken for the threshold.
 
         Args:
             targets: Shape ``(events, draws, targets)``.
@@ -198,7 +195,7 @@ class TruthCoordinates:
         Returns:
             Shape ``(events, draws, coordinates)``.
         """
-        result = targets[..., : targets.shape[-1] - len(self._decays)].copy()
+        result = targets.copy()
         for places in self._summed:
             total = result[..., places[-1]].copy()
             result[..., places[:-1]] += total[..., None] / len(places)
@@ -214,15 +211,7 @@ class TruthCoordinates:
             threshold = sum(masses[daughter] for daughter in self.tree.composites[one])
             result[..., place] = np.maximum(targets[..., place] - threshold, 0.0)
             masses[one] = threshold + result[..., place]
-        if self._decays:
-            angles = dict(zip(self._decays, np.moveaxis(targets[..., -len(self._decays) :], -1, 0), strict=True))
-            for name, values in with_helicities(self.tree, self._by_name(result), masses, angles).items():
-                result[..., self._names.index(name)] = values
         return self._turned(result, reference.phi[:, None])
-
-    def _by_name(self, coordinates: Floats) -> dict[str, Floats]:
-        """Return coordinates by name, masses of leaves left out."""
-        return dict(zip(self._names, np.moveaxis(coordinates[..., : len(self._names)], -1, 0), strict=True))
 
     def _turned(self, targets: Floats, azimuth: Floats) -> Floats:
         """Turn coordinates about the beam by angles that broadcast with ``targets[..., 0]``."""
