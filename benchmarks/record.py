@@ -189,7 +189,8 @@ def _write(path: Path, content: Mapping[str, Any]) -> Path:
 
 
 def _frame(name: str, paths: Sequence[str], seeds: Sequence[int], seconds: float, root: Path) -> dict[str, Any]:
-    words = [str(Path(sys.argv[0])), *sys.argv[1:]]
+    # Where somebody keeps samples is nobody else's business: of absolute paths the last part is enough.
+    words = [str(Path(sys.argv[0])), *(Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:])]
     script = Path(sys.argv[0]).resolve()
     if script.is_relative_to(root):
         words[0] = str(script.relative_to(root))
