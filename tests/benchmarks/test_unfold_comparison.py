@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import unfold_comparison as module
+from castalia.errors import MachineError
 from castalia.rng import Stream
-from unfold_comparison import Bench, best_trial, claims, jobs, measure, trial_key, values_of
+from unfold_comparison import Bench, claims, jobs, measure, ranked_trials, trial_key, values_of
 from unfold_comparison_measures import difference, goals_of, table_of
 from unfold_comparison_plan import AS_PUBLISHED, FULL_PLAN, PUBLISHED, QUICK_PLAN, TRIALS
 
@@ -72,10 +73,10 @@ def test_every_model_gets_the_same_eight_trials(tmp_path):
         assert sum(key.startswith(f"trial {preset} ") for key in keys) == 8
     assert len(AS_PUBLISHED) == len(PUBLISHED) == 7
     rows = {trial_key("vld", i): {"validation_crps": abs(i - 5)} for i in range(8)}
-    assert best_trial(rows, "vld", 8) == 5
-    assert best_trial({**rows, trial_key("vld", 5): {"validation_crps": None}}, "vld", 8) in (4, 6)  # it diverged
+    assert ranked_trials(rows, "vld", 8) == [5, 4, 6, 3, 7, 2, 1, 0]
+    assert ranked_trials({**rows, trial_key("vld", 5): {"validation_crps": None}}, "vld", 8)[0] == 4  # it diverged
     del rows[trial_key("vld", 7)]
-    assert best_trial(rows, "vld", 8) is None
+    assert ranked_trials(rows, "vld", 8) is None
 
 
 @pytest.fixture
@@ -127,3 +128,21 @@ def test_a_seed_waits_for_the_trials(kept, tmp_path):
     found, _ = measure(Bench(FULL_PLAN, tmp_path), "vld", 2)
     assert "tuned vld 2" in found
     assert made[-1][:3] == ("tuned", "vld", 2)
+
+
+def test_where_the_best_settings_diverge_in_more_epochs_the_next_best_are_taken(tmp_path, monkeypatch, capsys):
+    rows = {trial_key("cinn", i): {"validation_crps": abs(i - 5)} for i in range(8)}
+    diverging = [TRIALS[5], TRIALS[4]]
+
+    def trained(self, table, preset, seed, settings, epochs):
+        if settings in diverging:
+            raise MachineError("the loss is nan")
+        return tmp_path / str(TRIALS.index(settings))
+
+    monkeypatch.setattr(Bench, "run", trained)
+    bench = Bench(FULL_PLAN, tmp_path)
+    assert bench.tuned_run("cinn", 2, rows) == tmp_path / "6"
+    assert capsys.readouterr().out.count("the loss is nan") == 2
+    diverging.extend(TRIALS)
+    with pytest.raises(MachineError, match="seed 2: diverges with the settings of every trial"):
+        bench.tuned_run("cinn", 2, rows)
