@@ -73,7 +73,8 @@ def cells(values: NDArray[np.float64], ends: tuple[float, float], bins: int) -> 
 
     The 64 bins are unions of four of 256 each, without rounding, as both come from one number.
     """
-    place = (values - ends[0]) / (ends[1] - ends[0])
+    with np.errstate(over="ignore"):  # where all of the truth is one value, everything else is beyond the ends
+        place = (values - ends[0]) / (ends[1] - ends[0])
     return np.floor(np.clip(place * bins, -1.0, bins)).astype(np.intp) + 1
 
 

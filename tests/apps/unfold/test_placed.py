@@ -9,7 +9,7 @@ from z_toys import TREE
 from castalia.apps.unfold.coordinates import TruthCoordinates
 from castalia.apps.unfold.frame import Reference
 from castalia.apps.unfold.matching import NEAR, Matching
-from castalia.apps.unfold.placed import Placed
+from castalia.apps.unfold.placed import Placed, total_energy
 from castalia.data.feature_arrays import FeatureArrays, ObjectArrays
 from castalia.data.layout import Layout, Variable
 from castalia.estimators.base import Events, Sampler
@@ -56,9 +56,9 @@ def arrays() -> FeatureArrays:
     )
 
 
-def drawn(sampler: Careless, measured_as: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
+def drawn(sampler: Careless, measured_as: dict[str, str], energy: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
     """Return pseudorapidities and places of draws."""
-    placed = Placed(sampler, COORDINATES, Matching(LAYOUT, TREE.leaves, measured_as))
+    placed = Placed(sampler, COORDINATES, Matching(LAYOUT, TREE.leaves, measured_as), energy)
     found = placed.draw(arrays(), STILL, DRAWS, Stream(1, "placed").at())
     pz = found[:, list(TREE.numbers).index("plus_pz")]
     return np.arcsinh(pz / 50.0), found[:, -1]
@@ -72,7 +72,7 @@ def test_every_draw_agrees_with_its_place():
     assert abs(np.mean(place == 0) - 0.576) < 0.05
     assert abs(eta.std() - 0.5) < 0.03
     assert 1.9 < sampler.rows / (EVENTS * DRAWS) < 2.1
-    # Negative control: without places nothing is looked at.
+    # Negative control: without places nothing is drawn again.
     sampler = Careless(0.5)
     eta, place = drawn(sampler, {})
     assert abs(np.mean((np.abs(eta) < NEAR) == (place == 0)) - 0.5) < 0.05
@@ -98,3 +98,26 @@ def test_where_nothing_agrees_nothing_is_drawn_again():
     _, place = drawn(sampler, {"plus": "jet"})
     assert (place == 0).all()
     assert sampler.rows == EVENTS * DRAWS
+
+
+class Reckless(Careless):
+    """Gives one event in ten a particle far beyond any collider."""
+
+    def sample(self, condition: Events, draws: int, rng: np.random.Generator) -> Events:
+        values = super().sample(condition, draws, rng).flat
+        far = torch.from_numpy(rng.random(len(values)) < 0.1)
+        values[far, list(TREE.numbers).index("plus_pz")] = 1e9
+        return Events(values)
+
+
+def test_no_draw_has_an_energy_that_no_event_could_have():
+    wild, _ = drawn(Reckless(0.1), {})
+    assert abs(np.mean(wild > 5.0) - 0.1) < 0.03
+    for measured_as in ({}, {"plus": "jet"}):
+        tame, _ = drawn(Reckless(0.1), measured_as, energy=500.0)
+        assert tame.max() < 5.0
+
+
+def test_a_total_energy_is_that_of_all_leaves():
+    leaves = np.array([[[3.0, 0.0, 0.0, 4.0], [0.0, 0.0, 1e30, 0.0]], [[0.0, 3.0, 4.0, 12.0], [0.0, 0.0, 0.0, 1.0]]])
+    assert np.allclose(total_energy(leaves), [1e30, 14.0])
