@@ -9,7 +9,7 @@ from z_toys import TREE
 from castalia.apps.unfold.coordinates import TruthCoordinates
 from castalia.apps.unfold.frame import Reference
 from castalia.apps.unfold.matching import NEAR, Matching
-from castalia.apps.unfold.placed import Placed, total_energy
+from castalia.apps.unfold.placed import Placed, energy_and_mass
 from castalia.data.feature_arrays import FeatureArrays, ObjectArrays
 from castalia.data.layout import Layout, Variable
 from castalia.estimators.base import Events, Sampler
@@ -46,7 +46,7 @@ class Careless(Sampler):
 def arrays() -> FeatureArrays:
     jets = np.tile([40.0, 0.0, 0.0], (EVENTS, 1, 1))
     return FeatureArrays(
-        np.zeros((EVENTS, 1)),
+        np.arange(EVENTS, dtype=np.float64)[:, None],
         None,
         np.empty((EVENTS, 0)),
         np.ones(EVENTS),
@@ -56,9 +56,11 @@ def arrays() -> FeatureArrays:
     )
 
 
-def drawn(sampler: Careless, measured_as: dict[str, str], energy: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
+def drawn(
+    sampler: Careless, measured_as: dict[str, str], largest: tuple[float, float] = (np.inf, np.inf)
+) -> tuple[np.ndarray, np.ndarray]:
     """Return pseudorapidities and places of draws."""
-    placed = Placed(sampler, COORDINATES, Matching(LAYOUT, TREE.leaves, measured_as), energy)
+    placed = Placed(sampler, COORDINATES, Matching(LAYOUT, TREE.leaves, measured_as), np.array(largest))
     found = placed.draw(arrays(), STILL, DRAWS, Stream(1, "placed").at())
     pz = found[:, list(TREE.numbers).index("plus_pz")]
     return np.arcsinh(pz / 50.0), found[:, -1]
@@ -101,23 +103,65 @@ def test_where_nothing_agrees_nothing_is_drawn_again():
 
 
 class Reckless(Careless):
-    """Gives one event in ten a particle far beyond any collider."""
+    """Gives some of the draws of the first events a particle far beyond any collider."""
+
+    def __init__(self, spread: float, part: float, events: int = EVENTS) -> None:
+        super().__init__(spread)
+        self.part, self.chosen = part, torch.arange(EVENTS) < events
 
     def sample(self, condition: Events, draws: int, rng: np.random.Generator) -> Events:
         values = super().sample(condition, draws, rng).flat
-        far = torch.from_numpy(rng.random(len(values)) < 0.1)
+        of_event = condition.flat[:, 0].long().repeat_interleave(draws)
+        far = torch.from_numpy(rng.random(len(values)) < self.part) & self.chosen[of_event]
         values[far, list(TREE.numbers).index("plus_pz")] = 1e9
         return Events(values)
 
 
 def test_no_draw_has_an_energy_that_no_event_could_have():
-    wild, _ = drawn(Reckless(0.1), {})
+    wild, _ = drawn(Reckless(0.1, 0.1), {})
     assert abs(np.mean(wild > 5.0) - 0.1) < 0.03
     for measured_as in ({}, {"plus": "jet"}):
-        tame, _ = drawn(Reckless(0.1), measured_as, energy=500.0)
+        tame, _ = drawn(Reckless(0.1, 0.1), measured_as, (500.0, np.inf))
         assert tame.max() < 5.0
 
 
-def test_a_total_energy_is_that_of_all_leaves():
+def test_no_draw_has_a_mass_that_no_event_could_have():
+    tame, _ = drawn(Reckless(0.1, 0.1), {}, (np.inf, 500.0))
+    assert tame.max() < 5.0
+
+
+def test_another_draw_of_the_event_takes_the_place_of_what_cannot_be_to_the_last():
+    tame, _ = drawn(Reckless(0.1, 0.9), {}, (500.0, 500.0))
+    assert tame.max() < 5.0
+    values, repeats = np.unique(tame, return_counts=True)
+    assert repeats.max() > 1
+    by_event = tame.reshape(EVENTS, DRAWS)
+    assert sum(len(np.unique(one)) for one in by_event) == len(values)
+
+
+def test_of_an_event_without_a_draw_that_can_be_all_stay():
+    found, _ = drawn(Reckless(0.1, 1.0, events=3), {}, (500.0, 500.0))
+    beyond = (found > 5.0).reshape(EVENTS, DRAWS)
+    assert beyond[:3].all()
+    assert not beyond[3:].any()
+
+
+def test_a_model_that_knows_nothing_of_places_still_has_its_energies_looked_at():
+    class Both(Reckless):
+        def sample(self, condition: Events, draws: int, rng: np.random.Generator) -> Events:
+            values = super().sample(condition, draws, rng).flat
+            values[:, -1] = 5.0  # a place that no list has
+            return Events(values)
+
+    sampler = Both(0.1, 0.1)
+    tame, place = drawn(sampler, {"plus": "jet"}, (500.0, np.inf))
+    assert tame.max() < 5.0
+    assert (place == 5.0).all()
+    assert sampler.rows < 1.3 * EVENTS * DRAWS
+
+
+def test_energy_and_mass_are_those_of_all_leaves():
     leaves = np.array([[[3.0, 0.0, 0.0, 4.0], [0.0, 0.0, 1e30, 0.0]], [[0.0, 3.0, 4.0, 12.0], [0.0, 0.0, 0.0, 1.0]]])
-    assert np.allclose(total_energy(leaves), [1e30, 14.0])
+    assert np.allclose(energy_and_mass(leaves), [[1e30, 0.0], [14.0, np.sqrt(14.0**2 - 5.0**2)]])
+    opposite = np.array([[[0.0, 0.0, 1e4, 0.0], [0.0, 0.0, -1e4, 0.0]]])
+    assert np.allclose(energy_and_mass(opposite), [[2e4, 2e4]])

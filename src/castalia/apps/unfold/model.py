@@ -12,7 +12,7 @@ from castalia.apps.unfold.config import UnfoldConfig, parse_config
 from castalia.apps.unfold.coordinates import TruthCoordinates
 from castalia.apps.unfold.frame import Frame
 from castalia.apps.unfold.matching import Matching
-from castalia.apps.unfold.placed import Placed, total_energy
+from castalia.apps.unfold.placed import Placed, energy_and_mass
 from castalia.apps.unfold.train import POSTERIOR, PRIOR
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.features import Features
@@ -85,7 +85,7 @@ class PosteriorModel:
         reference = self.frame.reference(arrays)
         turned = self.frame.turned(arrays, reference)
         still = replace(reference, phi=np.zeros_like(reference.phi))
-        placed = Placed(self.sampler, self.coordinates, self.matching, float(total_energy(self.prior).max()))
+        placed = Placed(self.sampler, self.coordinates, self.matching, energy_and_mass(self.prior).max(axis=0))
         drawn = placed.draw(turned, still, draws, rng)[:, : len(self.coordinates.variables)]
         return self.coordinates.absolute(drawn.reshape(len(arrays.row), draws, -1), reference)
 

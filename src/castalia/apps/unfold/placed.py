@@ -17,50 +17,55 @@ from castalia.estimators.arrays import events_from_array
 from castalia.estimators.base import Sampler
 from castalia.runs.validation import draw
 
-__all__ = ["Placed", "total_energy"]
+__all__ = ["Placed", "energy_and_mass"]
 
 Floats = NDArray[np.float64]
 
 _ATTEMPTS: Final = 20
-_MANY, _HOPELESS = 100, 0.9  # draws, and the part of so many astray at which a model knows nothing of places
-_BEYOND: Final = 2.0  # total energies, of the most energetic event that was learned from, that no draw may have
+_MANY, _HOPELESS = 100, 0.7  # draws, and the part of so many astray at which a model knows too little of places
 _ROWS: Final = 16_384  # looked at at a time
 
 
-def total_energy(leaves: Floats) -> Floats:
-    """Return the energy of all leaves in GeV, shape ``(events,)``.
+def energy_and_mass(leaves: Floats) -> Floats:
+    """Return the energy of all leaves together and their invariant mass in GeV, shape ``(events, 2)``.
 
     Args:
         leaves: px, py, pz and mass in GeV, shape ``(events, leaves, 4)``.
     """
-    momentum = np.linalg.norm(leaves[..., :3], axis=2)
-    return np.asarray(np.hypot(momentum, leaves[..., 3]).sum(axis=1), dtype=np.float64)
+    momentum = leaves[..., :3]
+    energy = np.hypot(np.linalg.norm(momentum, axis=2), leaves[..., 3]).sum(axis=1)
+    total = np.linalg.norm(momentum.sum(axis=1), axis=1)
+    mass = np.sqrt(np.maximum((energy - total) * (energy + total), 0.0))
+    return np.column_stack([energy, mass]).astype(np.float64)
 
 
 @final
 @dataclass(frozen=True)
 class Placed:
-    """Draws anew what contradicts its own choice of objects.
+    """Draws anew what contradicts its own choice of objects, or has too much energy.
 
     A particle *is* an object where it lies within 0.4 of it and no other of the list is nearer, and none where it lies
-    within 0.4 of nothing. So it is in every event that a model learned from; of what a model draws, a few in ten
+    within 0.4 of nothing. So it is in every event that a model learned from; of what a model draws, some in ten
     contradict that. To draw them again, choice and momenta, is to draw from the model given that they agree. What does
-    not agree after 20 attempts stays, as does everything of a model of whose draws fewer than one in ten agree.
+    not agree after 20 attempts stays, as does all that contradicts itself where that is more than seven in ten.
 
-    So is what has more than twice the energy of any event that was learned from. A flow follows its targets beyond all
-    values that it has seen, and one draw in a million at a thousand times the collider's energy spoils every mean.
+    A flow follows its targets beyond all values that it has seen, and one draw in a million at a thousand times the
+    collider's energy spoils every mean. What has more energy or a larger invariant mass than any event that was learned
+    from is therefore drawn again, too, and after 20 attempts another draw of the same event takes its place. It stays
+    only where no draw of its event can be believed.
 
     Attributes:
         sampler: The model.
         coordinates: What its targets mean.
         matching: Which object a particle is.
-        energy: Largest total energy of the events that were learned from, in GeV; see ``total_energy``.
+        largest: The largest energy and the largest invariant mass of events that were learned from, in GeV, shape
+            ``(2,)``; see ``energy_and_mass``.
     """
 
     sampler: Sampler
     coordinates: TruthCoordinates
     matching: Matching
-    energy: float
+    largest: Floats
 
     def draw(self, arrays: FeatureArrays, reference: Reference, draws: int, rng: np.random.Generator) -> Floats:
         """Draw targets that agree with their places and have an energy that can be.
@@ -79,25 +84,34 @@ class Placed:
         """
         condition = events_from_array(arrays.condition, objects=arrays.objects)
         result = draw(self.sampler, condition, rng, draws)
-        pending = np.arange(len(result))
-        for _ in range(_ATTEMPTS):
-            looked_at, pending = len(pending), self._astray(pending, result, draws, arrays, reference)
-            if not len(pending) or (looked_at > _MANY and len(pending) > _HOPELESS * looked_at):
+        pending, wild, careless = np.arange(len(result)), np.zeros(len(result), dtype=np.bool_), False
+        for attempt in range(_ATTEMPTS + 1):
+            astray, wild[pending] = self._looked_at(pending, result, draws, arrays, reference)
+            if attempt == 0:
+                careless = len(pending) > _MANY and bool(astray.mean() > _HOPELESS)
+            pending = pending[wild[pending] | (astray & (not careless))]
+            if attempt == _ATTEMPTS or not len(pending):
                 break
             events = torch.from_numpy(pending // draws)
             result[pending] = draw(self.sampler, condition.map(lambda values, at=events: values[at]), rng)  # type: ignore[misc]
+        for row in np.flatnonzero(wild):
+            others = np.arange(row - row % draws, row - row % draws + draws)
+            others = others[~wild[others]]
+            if len(others):
+                result[row] = result[rng.choice(others)]
         return result
 
-    def _astray(
+    def _looked_at(
         self, rows: NDArray[np.int64], drawn: Floats, draws: int, arrays: FeatureArrays, reference: Reference
-    ) -> NDArray[np.int64]:
-        """Return those of some rows that contradict their places, or have too much energy."""
-        found = [rows[:0]]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return which of some rows contradict their places, and which have an energy or a mass that cannot be."""
+        astray, wild = np.zeros((2, len(rows)), dtype=np.bool_)
         for start in range(0, len(rows), _ROWS):
-            some = rows[start : start + _ROWS]
+            chosen = slice(start, start + _ROWS)
+            some = rows[chosen]
             event, (values, places) = some // draws, np.split(drawn[some], [len(self.coordinates.variables)], axis=1)
             of_events = Reference(reference.pt[event], reference.eta[event], reference.phi[event])
             leaves = self.coordinates.leaves(self.coordinates.absolute(values[:, None], of_events)[:, 0])
-            astray = (self.matching.places(leaves, arrays.take(event)) != places).any(axis=1)
-            found.append(some[astray | ~(total_energy(leaves) <= _BEYOND * self.energy)])
-        return np.concatenate(found)
+            astray[chosen] = (self.matching.places(leaves, arrays.take(event)) != places).any(axis=1)
+            wild[chosen] = ~(energy_and_mass(leaves) <= self.largest).all(axis=1)
+        return astray, wild
