@@ -46,6 +46,8 @@ from unfold_selected import selected_files
 
 Table = Literal["paper", "tuned"]
 
+_OMNIFOLD = "background", "density_ratio", "events", "fakes", "normal_scores", "omnifold", "settling", "truth_weights"
+
 PATHS = [
     "benchmarks/unfold_comparison.py",
     "benchmarks/unfold_comparison_measures.py",
@@ -53,6 +55,7 @@ PATHS = [
     "benchmarks/unfold_comparison_prior.py",
     "src/castalia/apps/unfold/compare.py",
     "src/castalia/apps/unfold/results.py",
+    *(f"src/castalia/apps/unfold/{name}.py" for name in _OMNIFOLD),
     *POSTERIOR,
 ]
 

@@ -1,7 +1,9 @@
 """Do the errors of unfolded spectra cover? ``python benchmarks/unfold_coverage.py [--quick]``.
 
-A population of unused events is unfolded once. From it sets are taken with replacement, of 5,000 events on average and
-a Poisson number, as an experiment repeated would see; each fills its spectra with the draws of its events. What an
+A population of unused events is unfolded once, by what ``castalia unfold measure`` calls its first pass: the draws with
+weights by which those of other simulated events have the simulation's truth. From it sets are taken with replacement,
+of 5,000 events on average and a Poisson number, as an experiment repeated would see; each fills its spectra with the
+draws of its events. What an
 error bar should hold is the truth of the population: its events in the bin, scaled to a set. Two sources make the two
 differ:
 
@@ -25,9 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from castalia.apps.unfold.density_ratio import RatioConfig
+from castalia.apps.unfold.prior import own_prior, resampled
 from castalia.apps.unfold.unfolded_sample import TruthColumn, UnfoldedSample
 from castalia.metrics.spectrum import bin_places
-from castalia.metrics.unfolded import binned_result
 from castalia.rng import Stream
 from record import Goal, add_row, load_rows, write_result
 from unfold_run import SOURCES, prepare
@@ -37,6 +40,9 @@ Array = NDArray[np.float64]
 
 BINS = 10
 """Bins of each spectrum, with as many simulated events in each."""
+
+DRAWN = 4
+"""Draws of each simulated event that tell the model's own prior."""
 
 CONTROL = "heavier pair"
 """The population with another truth."""
@@ -52,25 +58,27 @@ def edges_of(truth: Array) -> Array:
     return edges
 
 
-def posterior_variance(draws: NDArray[np.floating], edges: Array) -> Array:
+def posterior_variance(draws: Array, shares: Array, edges: Array) -> Array:
     """Return the variance of the true contents of bins that the draws of all events leave open, shape ``(bins,)``.
 
     Args:
         draws: Draws of the quantity, shape ``(events, draws)``, at least two of each.
+        shares: Weights of an event's draws, which sum up to one, of the same shape.
         edges: Bin edges.
     """
-    number = draws.shape[1]
-    filled = binned_result(draws, edges)
-    # Σ p (1 − p) = Σ p − Σ p²; that of a share counted among n draws is too small by (n − 1) / n.
-    undecided = np.maximum(filled.content - np.diag(filled.covariance), 0.0)
-    return np.asarray(undecided * number / (number - 1.0), dtype=np.float64)
+    # What is counted with shares s of an independent draw each makes p (1 − p) too small by 1 − Σ s².
+    own = 1.0 - np.square(shares).sum(axis=1)
+    place = bin_places(draws, edges)
+    inside = [np.sum(shares * (place == one), axis=1) for one in range(len(edges) - 1)]
+    return np.array([np.sum(part * (1.0 - part) / own) for part in inside])
 
 
-def repeated(population: PairEvents, column: int, edges: Array, size: int, sets: int) -> dict[str, Any]:
+def repeated(population: PairEvents, shares: Array, column: int, edges: Array, size: int, sets: int) -> dict[str, Any]:
     """Measure one spectrum of the population in bootstrap sets.
 
     Args:
         population: The events.
+        shares: Weights of their draws, shape ``(events, draws)``.
         column: The quantity, by its place.
         edges: Bin edges.
         size: Mean number of events in a set.
@@ -88,10 +96,11 @@ def repeated(population: PairEvents, column: int, edges: Array, size: int, sets:
     for number in range(sets):
         # An event that is taken twice is two events.
         rows = np.repeat(np.arange(events), stream.at(number).poisson(scale, events))
-        filled = UnfoldedSample((TruthColumn(name),), values[rows], np.ones(len(rows))).histogram(name, edges)
+        sample = UnfoldedSample((TruthColumn(name),), values[rows], np.ones(len(rows)), shares[rows])
+        filled = sample.histogram(name, edges)
         contents.append(filled.contents)
         errors.append(filled.errors)
-    posterior = np.sqrt(posterior_variance(values[:, :, 0], edges)) * scale
+    posterior = np.sqrt(posterior_variance(values[:, :, 0], shares, edges)) * scale
     return {"true": true, "contents": np.array(contents), "errors": np.array(errors), "posterior": posterior}
 
 
@@ -149,11 +158,11 @@ def goals_of(rows: dict[str, dict[str, Any]], tolerance: float) -> list[Goal]:
     return goals
 
 
-def measured(population: PairEvents, edges: Sequence[Array], size: int, sets: int) -> dict[str, Any]:
-    """Measure all spectra of a population."""
+def measured(population: PairEvents, shares: Array, edges: Sequence[Array], size: int, sets: int) -> dict[str, Any]:
+    """Measure all spectra of a population, its draws weighed by shares."""
     row = {}
     for column, name in enumerate(SPECTRA):
-        found = repeated(population, column, edges[column], size, sets)
+        found = repeated(population, shares, column, edges[column], size, sets)
         half = {**found, "errors": 0.5 * found["errors"], "posterior": 0.5 * found["posterior"]}
         row[name] = {"edges": edges[column].tolist(), **covered(found), "coverage_halved": covered(half)["coverage"]}
     return row
@@ -166,15 +175,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     draws, size, sets, tolerance = (20, 300, 100, 25.0) if bench.quick else (40, 5_000, 300, 5.0)
     began = time.monotonic()
     data = unfolded_pairs(bench.model, bench.samples / "data.parquet", draws, bench.kept)
+    simulated = unfolded_pairs(bench.model, bench.samples / "test.parquet", DRAWN, bench.kept)
     truth = learned_pairs(bench.model, bench.samples).truth
     edges = [edges_of(truth[:, column]) for column in range(len(SPECTRA))]
-    weights = REWEIGHTED[CONTROL](data.truth)
-    populations = {"unshifted": data, CONTROL: data.take(accepted(weights, Stream(1, "control population").at()))}
+    one = np.ones(len(simulated.truth))
+    own = own_prior((simulated.truth, one), (simulated.draws, one), LAYOUT.target, RatioConfig(), 1)
+    shares = resampled(data.draws)(own).weights
+    other = accepted(REWEIGHTED[CONTROL](data.truth), Stream(1, "control population").at())
+    populations = {"unshifted": (data, shares), CONTROL: (data.take(other), shares[other])}
     rows, known = {}, load_rows(name, PATHS)
-    for which, population in populations.items():
+    for which, (population, its_shares) in populations.items():
         key = f"{bench.model.sha256[:8]}, {which}"
         if key not in known:
-            known[key] = measured(population, edges, size, sets)
+            known[key] = measured(population, its_shares, edges, size, sets)
             add_row(name, key, known[key], paths=PATHS, seconds=time.monotonic() - began)
         rows[which] = known[key]
     write_result(

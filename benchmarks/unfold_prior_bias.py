@@ -27,7 +27,7 @@ from castalia.apps.unfold.density_ratio import RatioConfig
 from castalia.apps.unfold.events import MeasuredEvents, SimulatedEvents, measured_events, simulated_events
 from castalia.apps.unfold.iterative_bayes import iterative_bayes
 from castalia.apps.unfold.omnifold import OmniFoldConfig, omnifold
-from castalia.apps.unfold.prior import ClassifierRatio, begun_with, iterate_prior, resampled
+from castalia.apps.unfold.prior import ClassifierRatio, begun_with, iterate_prior, own_prior, resampled
 from castalia.metrics.distances import wasserstein
 from castalia.rng import Stream
 from record import Goal, add_row, load_rows, write_result
@@ -52,11 +52,11 @@ class Simulation:
 
     Attributes:
         events: Simulated events at both levels.
-        drawn: The model's draws for simulated events that it has not learned from, shape ``(rows, 6)``: its own prior.
+        unlearned: Simulated events that the model has not learned from, with its draws: they tell its own prior.
     """
 
     events: SimulatedEvents
-    drawn: Array
+    unlearned: PairEvents
 
 
 def distances(values: Array, weights: Array, data: PairEvents, counts: Array) -> list[float]:
@@ -74,7 +74,7 @@ def distances(values: Array, weights: Array, data: PairEvents, counts: Array) ->
 
 
 def by_draws(
-    simulation: Simulation, data: PairEvents, counts: Array, seed: int, own_prior: bool = True
+    simulation: Simulation, data: PairEvents, counts: Array, seed: int, own_prior_known: bool = True
 ) -> list[list[float]]:
     """Unfold by posterior draws with importance weights; return the distances after 1, 2, … passes.
 
@@ -83,18 +83,19 @@ def by_draws(
         data: The events.
         counts: How often each of them counts.
         seed: Seed of the ratios.
-        own_prior: Take the draws for simulated events as the model's prior, instead of the simulation's truth.
+        own_prior_known: Take the draws for simulated events as the model's prior, instead of the simulation's truth.
     """
     truth = (simulation.events.truth, simulation.events.weights)
-    drawn = (simulation.drawn, np.ones(len(simulation.drawn)))
+    others = simulation.unlearned
+    drawn, one = others.draws.reshape(-1, others.draws.shape[2]), np.ones(len(others.truth))
     posterior = resampled(data.draws)
-    if own_prior:
-        first = ClassifierRatio(LAYOUT.target, RatioConfig(), seed)(truth, drawn, 0)
-        posterior = begun_with(posterior, first)
+    if own_prior_known:
+        own = own_prior((others.truth, one), (others.draws, one), LAYOUT.target, RatioConfig(), seed)
+        posterior = begun_with(posterior, own)
     passes = iterate_prior(
         posterior,
         counts,
-        drawn if own_prior else truth,
+        (drawn, np.ones(len(drawn))) if own_prior_known else truth,
         ClassifierRatio(LAYOUT.target, RatioConfig(), seed),
         passes=PASSES,
         rng=Stream(seed, "prior passes").at(),
@@ -128,7 +129,7 @@ def by_histograms(simulation: Simulation, data: PairEvents, counts: Array, seed:
 Arm = Callable[[Simulation, PairEvents, Array, int], list[list[float]]]
 ARMS: dict[str, Arm] = {
     "default": by_draws,
-    "default, truth as prior": partial(by_draws, own_prior=False),
+    "default, truth as prior": partial(by_draws, own_prior_known=False),
     "OmniFold": by_omnifold,
     "iterative Bayes": by_histograms,
 }
@@ -238,8 +239,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     draws, replicas = (20, 2) if bench.quick else (40, 4)
     began = time.monotonic()
     known = learned_pairs(bench.model, bench.samples)
-    drawn = unfolded_pairs(bench.model, bench.samples / "test.parquet", DRAWN, bench.kept).draws
-    simulation = Simulation(simulated_events(known.truth, known.detector), drawn.reshape(-1, drawn.shape[2]))
+    unlearned = unfolded_pairs(bench.model, bench.samples / "test.parquet", DRAWN, bench.kept)
+    simulation = Simulation(simulated_events(known.truth, known.detector), unlearned)
     files = [bench.samples / f"{one}.parquet" for one in ("data", "zprime", "a14")]
     data, zprime, tune = (unfolded_pairs(bench.model, file, draws, bench.kept) for file in files)
     samples = stress_samples(data, zprime, tune, seed=1)

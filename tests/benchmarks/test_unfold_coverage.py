@@ -20,12 +20,21 @@ def population(shift=0.0, draws=20, seed=1):
     return PairEvents(truth, seen, made)
 
 
+def alike(draws):
+    """Weights of an event's draws that are all the same."""
+    return np.full(draws.shape[:2], 1 / draws.shape[1])
+
+
+def measured(events, **how):
+    return repeated(events, alike(events.draws), 0, EDGES, **how)
+
+
 EDGES = edges_of(Stream(2, "edges").at().normal(size=100_000))
 
 
 @pytest.mark.statistical
 def test_a_right_posterior_covers():
-    found = covered(repeated(population(), 0, EDGES, size=500, sets=100))
+    found = covered(measured(population(), size=500, sets=100))
     error = coverage_error(found["posterior_share"])
     assert abs(np.mean(found["coverage"]) - 0.6827) < 5 * error < 0.25
     assert np.mean(found["coverage_bootstrap_alone"]) < np.mean(found["coverage"])
@@ -36,8 +45,8 @@ def test_a_right_posterior_covers():
 
 @pytest.mark.statistical
 def test_another_truth_is_not_covered():
-    shifted = covered(repeated(population(0.5), 0, EDGES, size=500, sets=100))
-    right = covered(repeated(population(), 0, EDGES, size=500, sets=100))
+    shifted = covered(measured(population(0.5), size=500, sets=100))
+    right = covered(measured(population(), size=500, sets=100))
     assert np.mean(shifted["coverage"]) < 0.5 < np.mean(right["coverage"])
     assert np.mean(shifted["bias2"]) > 3 * np.mean(right["bias2"])
 
@@ -50,11 +59,23 @@ def test_the_posterior_variance_is_that_of_the_truth():
     mean, width = SHRINK * seen, NOISE * np.sqrt(SHRINK)
     counts = [np.histogram(mean + width * rng.normal(size=seen.shape), EDGES)[0] for _ in range(400)]
     draws = (mean + width * rng.normal(size=(EVENTS, 20))).reshape(EVENTS, 20)
-    expected = posterior_variance(draws, EDGES)
+    expected = posterior_variance(draws, alike(draws), EDGES)
     assert np.var(counts, axis=0, ddof=1) == pytest.approx(expected, rel=5 * np.sqrt(2 / 399))
     # control: what a few draws leave out if they are taken for the posterior itself
-    few = posterior_variance(draws[:, :2], EDGES) / 2
+    few = posterior_variance(draws[:, :2], alike(draws[:, :2]), EDGES) / 2
     assert not np.allclose(few, expected, rtol=5 * np.sqrt(2 / 399))
+
+
+@pytest.mark.statistical
+def test_weights_of_draws_do_not_change_what_they_leave_open():
+    """Draws from a wider distribution, with the weights that make them those of the right one."""
+    rng = Stream(5, "weighed draws").at()
+    right, wide = rng.normal(size=(EVENTS, 40)), 1.5 * rng.normal(size=(EVENTS, 40))
+    shares = np.exp(-0.5 * wide**2 * (1 - 1 / 1.5**2))
+    shares /= shares.sum(axis=1, keepdims=True)
+    expected = posterior_variance(right, alike(right), EDGES)
+    assert posterior_variance(wide, shares, EDGES) == pytest.approx(expected, rel=0.03)
+    assert not np.allclose(posterior_variance(wide, alike(wide), EDGES), expected, rtol=0.1)  # control
 
 
 def test_edges_hold_everything():

@@ -3,7 +3,7 @@ import pytest
 from unfolding_toys import toy, worst_pull
 
 from castalia.apps.unfold.density_ratio import RatioConfig
-from castalia.apps.unfold.prior import ClassifierRatio, begun_with, iterate_prior, resampled, retrained
+from castalia.apps.unfold.prior import ClassifierRatio, begun_with, iterate_prior, own_prior, resampled, retrained
 from castalia.apps.unfold.settling import settled_at
 from castalia.errors import DataError
 from castalia.processes.gaussian_smearing import Normal
@@ -102,6 +102,33 @@ def test_a_models_own_prior_does_not_accumulate():
     wrong = off(resampled(data), truth)
     assert wrong[-1] > wrong[0] + 2 * error > 5 * error  # control: with the truth for the model's prior it grows
     assert (begun < 0.75 * wrong).all()
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("drawn", [1, 4])
+def test_what_a_model_has_of_its_own_is_learned_from_few_draws(drawn):
+    """The mean of draws for simulated events, weighed by what was learned from as many others."""
+    one = toy(1, EVENTS)
+    rng = Stream(7, "own prior").at()
+    own = Normal(one.known.simulated.mean + 0.3, one.known.simulated.covariance)
+    truth = one.known.simulated.sample(2 * EVENTS, rng)
+    draws = one.known.detector.draws(one.known.detector.detect(truth, rng), own, DRAWS, rng)
+    weights = np.ones(EVENTS)
+    learned = own_prior(
+        (truth[:EVENTS], weights), (draws[:EVENTS, :drawn], weights), one.layout.target, RatioConfig(), 1
+    )
+
+    def off(factor):
+        weighed = resampled(draws[EVENTS:])(factor)
+        return float(np.mean(weighed.weights * weighed.values[:, :, 0]) * DRAWS - truth[EVENTS:].mean())
+
+    error = np.sqrt(2 * draws.var(axis=1, ddof=1).mean() / EVENTS)  # of what is learned and of what it is tried on
+    assert off(None) > 8 * error
+    once = normal_ratio((truth[:EVENTS], weights), (draws[:EVENTS].reshape(-1, 1), np.ones(EVENTS * DRAWS)), 0)
+    if drawn == 1:  # an event's only draw cannot be normalised: one round
+        assert abs(off(learned) - off(once)) < 3 * error
+    else:
+        assert -2 * error < off(learned) < 0.8 * off(once)
 
 
 def test_the_right_prior_stays():

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from castalia.apps.unfold.background import positive_weights
 from castalia.apps.unfold.events import MeasuredEvents
+from castalia.apps.unfold.normal_scores import NormalScores, normal_scores
 from castalia.data.layout import Layout, Variable
 from castalia.data.strict import StrictModel
 from castalia.estimators.arrays import batch_from_arrays, events_from_array, to_numpy
@@ -61,11 +62,13 @@ class DensityRatio:
 
     Attributes:
         model: The classifier; the odds of its second class are the ratio of the normalised densities.
+        scores: What it sees of the features.
         scale: Factor on those odds.
         largest: Bound on the odds, and on their inverse.
     """
 
     model: EfficiencyModel
+    scores: NormalScores
     scale: float
     largest: float
 
@@ -79,13 +82,14 @@ class DensityRatio:
 
     def scaled(self, features: Array, weights: Array, total: float) -> DensityRatio:
         """Return the ratio in the normalisation in which the reweighted events sum up to ``total``."""
-        return DensityRatio(self.model, self.scale * total / float(weights @ self(features)), self.largest)
+        scale = self.scale * total / float(weights @ self(features))
+        return DensityRatio(self.model, self.scores, scale, self.largest)
 
     @torch.no_grad()
     def _bounded(self, features: Array) -> Array:
         bound = math.log(self.largest)
         chunks = [features[start : start + _CHUNK] for start in range(0, len(features), _CHUNK)]
-        logits = [to_numpy(self.model.logits(events_from_array(chunk))[:, 1]) for chunk in chunks]
+        logits = [to_numpy(self.model.logits(events_from_array(self.scores(chunk)))[:, 1]) for chunk in chunks]
         return np.clip(np.concatenate(logits).astype(np.float64), -bound, bound)
 
 
@@ -134,23 +138,25 @@ def fit_ratio(
     References:
         Sugiyama, Suzuki and Kanamori, Density Ratio Estimation in Machine Learning (2012), chapter 4.
     """
-    layout = Layout(tuple(variables), (Variable("numerator"),))
     settings = EfficiencyModelConfig(hidden=config.hidden, activation="silu", embedding_bins=0)
-    if start is None:
-        model: Any = build("efficiency", settings.model_dump(), layout, seed)
-    else:
-        model = copy.deepcopy(start.model)
     with without_notes():
         features, label, weight, held_out = _rows(numerator, denominator, seed)
         keep = ~held_out
+        if start is None:
+            scores = normal_scores(features[keep], weight[keep], variables)
+            layout = Layout(scores.variables, (Variable("numerator"),))
+            model: Any = build("efficiency", settings.model_dump(), layout, seed)
+        else:
+            scores, model = start.scores, copy.deepcopy(start.model)
+        seen = scores(features)
         result = fit(
             model,
-            batch_from_arrays(features[keep], label[keep, None], weight[keep]),
-            batch_from_arrays(features[held_out], label[held_out, None], weight[held_out]),
+            batch_from_arrays(seen[keep], label[keep, None], weight[keep]),
+            batch_from_arrays(seen[held_out], label[held_out, None], weight[held_out]),
             config.training.model_copy(update={"seed": seed}),
             names=([v.name for v in variables], ["numerator"]),
         )
-    ratio = DensityRatio(model, float(numerator[1].sum() / denominator[1].sum()), config.largest)
+    ratio = DensityRatio(model, scores, float(numerator[1].sum() / denominator[1].sum()), config.largest)
     loss = math.log(2.0) if result.best_value is None else result.best_value
     logits = np.log(ratio(features[held_out]) / ratio.scale)
     # The spread of the loss of one event, as if its class were drawn from the classifier's own probability.

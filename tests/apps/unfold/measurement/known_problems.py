@@ -10,7 +10,9 @@ from castalia.apps.unfold.measurement.problem import Problem
 from castalia.apps.unfold.unfolded_sample import TruthColumn
 from castalia.rng import Stream
 
-DRAWS = 20
+DRAWS, OWN = 20, 4
+"""Draws of each event of data, and of each simulated one."""
+
 EDGES = np.array([-2.0, -1.2, -0.4, 0.4, 1.2, 2.0])
 NOISE, SHARE = 0.3, 0.5
 """Of the measurement with losses: its resolution, and the share of fakes where there are most."""
@@ -29,10 +31,10 @@ def smeared(known_events: int, seed: int = 1):
     rng = Stream(seed, "draws of a known problem").at()
     draws, prior = (
         one.known.detector.draws(events.detector, one.known.simulated, number, rng)
-        for events, number in ((one.data, DRAWS), (one.simulation, 1))
+        for events, number in ((one.data, DRAWS), (one.simulation, OWN))
     )
     levels = one.simulation, one.data, NO_EVENTS, NO_EVENTS
-    return Problem((TruthColumn("z"),), (EDGES,), *levels, draws, prior[:, 0], one.simulation.weights), one.known
+    return Problem((TruthColumn("z"),), (EDGES,), *levels, draws, prior, one.simulation.weights), one.known
 
 
 def lossy_simulation(events: int, seed: int, offset: float = 0.0, shift: float = 0.0) -> SimulatedEvents:
@@ -70,7 +72,7 @@ def lossy(events: int, seed: int = 1, shift: float = 0.0, background: float = 0.
     fake, matched = (simulation.detector[rows] for rows in (simulation.fake, simulation.matched))
     fakes = MeasuredEvents(fake, simulation.weights[simulation.fake])
     draws = posterior_draws(np.concatenate([detector, expected, fake])[:, 0], seed)
-    own = posterior_draws(matched[:, 0], seed + 1)[:, 0], simulation.weights[simulation.matched]
+    own = posterior_draws(matched[:, 0], seed + 1)[:, :OWN], simulation.weights[simulation.matched]
     problem = Problem((TruthColumn("z"),), (EDGES,), simulation, data, subtracted, fakes, draws, *own)
     return problem, sample.truth[sample.fiducial, 0]
 
@@ -101,5 +103,5 @@ def weak(events: int, fakes: int = 0, background: int = 0, seed: int = 1):
     data = np.concatenate([real[0], inside, data_fakes])
     measured = [MeasuredEvents(counterpart(seen), np.ones(len(seen))) for seen in (data, expected)]
     own = MeasuredEvents(detector[events:], np.ones(fakes))
-    draws, prior = drawn(np.concatenate([data, expected, simulated_fakes]), DRAWS), drawn(real[1], 1)[:, 0]
+    draws, prior = drawn(np.concatenate([data, expected, simulated_fakes]), DRAWS), drawn(real[1], OWN)
     return Problem((TruthColumn("z"),), (EDGES,), simulation, *measured, own, draws, prior, np.ones(events)), truth

@@ -10,8 +10,8 @@ of an event than its counterparts, and weights of the data alone would leave the
 among those of what does. Fakes are expected as often as the simulation has them at the same counterparts.
 
 The first prior is that of the model's own draws for simulated events: a model that is not quite right would make the
-same error again in every pass that took the simulation's truth for it. The ratio of both, learned once, is on the draws
-from the first pass on.
+same error again in every pass that took the simulation's truth for it. The ratio of both, learned beforehand, is on the
+draws from the first pass on.
 
 Under another detector, as in a varied simulation, a draw of truth z for measured x is as much more likely as
 p(x | z) is there than in the simulation that was learned from: the ratio of both densities of (x, z), over that of z.
@@ -29,7 +29,7 @@ from castalia.apps.unfold.density_ratio import RatioConfig, fit_ratio, without_n
 from castalia.apps.unfold.events import MeasuredEvents, SimulatedEvents
 from castalia.apps.unfold.fakes import without_fakes
 from castalia.apps.unfold.measurement.problem import Problem, Unfolded
-from castalia.apps.unfold.prior import ClassifierRatio, begun_with, iterate_prior, resampled
+from castalia.apps.unfold.prior import ClassifierRatio, begun_with, iterate_prior, own_prior, resampled
 from castalia.rng import Stream
 
 __all__ = ["by_posterior", "under_another_detector"]
@@ -50,14 +50,15 @@ def by_posterior(problem: Problem, passes: int, classifiers: RatioConfig, seed: 
     """
     problem = _with_positive_simulation(problem, seed)
     weights = _weights(problem, classifiers, seed)
-    matched, drawn = problem.simulation.matched, (problem.prior, problem.prior_weights)
+    matched, prior, target = problem.simulation.matched, problem.prior, problem.layout.target
     true = problem.simulation.truth[matched], problem.simulation.weights[matched]
-    own = fit_ratio(true, drawn, problem.layout.target, classifiers, problem.seed(seed, "own prior")).ratio
+    own = own_prior(true, (prior, problem.prior_weights), target, classifiers, problem.seed(seed, "own prior"))
+    drawn = prior.reshape(-1, prior.shape[2]), np.repeat(problem.prior_weights, prior.shape[1])
     found = iterate_prior(
         begun_with(resampled(problem.draws, problem.response), own),
         weights,
         drawn,
-        ClassifierRatio(problem.layout.target, classifiers, problem.seed(seed, "prior")),
+        ClassifierRatio(target, classifiers, problem.seed(seed, "prior")),
         passes=passes,
         rng=Stream(problem.seed(seed, "chosen draws"), "prior").at(),
     )
@@ -72,7 +73,8 @@ def by_posterior(problem: Problem, passes: int, classifiers: RatioConfig, seed: 
 
 def _with_positive_simulation(problem: Problem, seed: int) -> Problem:
     """Return the problem without negative weights of what its simulation is learned from."""
-    seed, drawn = problem.seed(seed, "positive simulation"), MeasuredEvents(problem.prior, problem.prior_weights)
+    seed = problem.seed(seed, "positive simulation")
+    drawn = MeasuredEvents(problem.prior.reshape(len(problem.prior_weights), -1), problem.prior_weights)
     with without_notes():
         simulation = positive_simulation(problem.simulation, seed)
         return dataclasses.replace(problem, simulation=simulation, prior_weights=positive_weights(drawn, seed).weights)

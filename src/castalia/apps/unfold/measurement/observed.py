@@ -33,6 +33,9 @@ Array = NDArray[np.float64]
 _MEDIAN_DRAWS: Final = 16
 """Draws that the median of a posterior is taken of, of simulated events and of data alike."""
 
+_PRIOR_DRAWS: Final = 4
+"""Draws of a simulated event that tell the model's own prior."""
+
 _CHUNK: Final = 4_096
 
 
@@ -149,7 +152,7 @@ class Observer:
         number, most = len(self._config.observables), int(seen.problem.simulation.fiducial.sum())
         variations = {}
         for name, one in samples.variations.items():
-            varied = _at_most(self._simulated(one, f"variation {name}")[0], most)
+            varied = _at_most(self._simulated(one, f"variation {name}", 0)[0], most)
             variations[name] = replace(varied, detector=varied.detector[:, :number])
             tick()
         members = (Observer(one, self._config, self._seed) for one in self._further_members())
@@ -166,7 +169,7 @@ class Observer:
 
     def _look(self, samples: Samples, tick: Callable[[], None]) -> _Seen:
         """Return the problem without its variations, as this model sees it, and the whole detector level."""
-        simulation, table, drawn = self._simulated(samples.simulation, "simulation")
+        simulation, table, drawn = self._simulated(samples.simulation, "simulation", _PRIOR_DRAWS)
         tick()
         observables = self._config.observables
         number, draws = len(observables), self._config.draws if self._drawn else 0
@@ -191,17 +194,17 @@ class Observer:
         )
         return _Seen(problem, table, np.concatenate([tables[0], background]))
 
-    def _simulated(self, events: RecordedEvents, purpose: str) -> tuple[SimulatedEvents, Array, Array]:
-        """Return simulated events, their whole detector level, and the observables of a draw for each matched one."""
+    def _simulated(self, events: RecordedEvents, purpose: str, own: int) -> tuple[SimulatedEvents, Array, Array]:
+        """Return simulated events, their whole detector level, and ``own`` draws of each matched one's observables."""
         truth = np.full((len(events.weights), len(self._config.observables)), np.nan)
         truth[events.defined] = self._of_columns(events.truth)
-        few = min(_MEDIAN_DRAWS, self._config.draws) if self._by_median else 1
-        draws = self._draws(events.detector, purpose, few if self._drawn else 0)
+        few = max(own if self._drawn else 0, _MEDIAN_DRAWS if self._by_median else 0)
+        draws = self._draws(events.detector, purpose, min(few, self._config.draws))
         table = self._table(events.detector, draws)
         detector = np.full((len(events.weights), table.shape[1]), np.nan)
         detector[events.selected] = table
         simulated = simulated_events(truth, detector, events.weights, fiducial=events.defined, selected=events.selected)
-        return simulated, detector, draws[events.defined[events.selected], :1].reshape(-1, truth.shape[1])
+        return simulated, detector, draws[events.defined[events.selected], :own]
 
     def _truth(self, events: RecordedEvents) -> DataTruth | None:
         if events.truth is None:

@@ -63,8 +63,8 @@ class Problem:
         fakes: Simulated events that are selected and have no truth, as far as there are draws for them.
         draws: Posterior draws of the observables for data, background and these fakes, one after the other, shape
             ``(events, draws, observables)``.
-        prior: Observables of one draw for each simulated event that is matched, shape ``(matched, observables)``; none
-            where nothing is drawn.
+        prior: Observables of a few draws for each simulated event that is matched, shape ``(matched, draws,
+            observables)``; no draws where nothing is drawn.
         prior_weights: Weights of these events, shape ``(matched,)``.
         response: Factors on the draws by which a varied detector makes them more or less likely, shape
             ``(events, draws)``; ``None`` for the simulation's own.
@@ -105,7 +105,7 @@ class Problem:
             dataclasses.replace(self.background, detector=self.background.detector[:, one]),
             dataclasses.replace(self.fakes, detector=self.fakes.detector[:, one]),
             self.draws[:, :, one],
-            self.prior[:, one],
+            self.prior[:, :, one],
             self.prior_weights,
             self.response,
         )
