@@ -33,8 +33,8 @@ from castalia.apps.unfold.unfolded_sample import TruthColumn, UnfoldedSample
 from castalia.metrics.spectrum import bin_places
 from castalia.rng import Stream
 from record import Goal, add_row, load_rows, write_result
-from unfold_run import SOURCES, prepare
-from unfold_stress import LAYOUT, REWEIGHTED, SPECTRA, PairEvents, accepted, learned_pairs, unfolded_pairs
+from unfold_run import prepare
+from unfold_stress import LAYOUT, PROCEDURES, REWEIGHTED, SPECTRA, PairEvents, accepted, learned_pairs, unfolded_pairs
 
 Array = NDArray[np.float64]
 
@@ -47,7 +47,7 @@ DRAWN = 4
 CONTROL = "heavier pair"
 """The population with another truth."""
 
-PATHS = ["benchmarks/unfold_coverage.py", *SOURCES]
+PATHS = ["benchmarks/unfold_coverage.py", *PROCEDURES]
 
 
 def edges_of(truth: Array) -> Array:

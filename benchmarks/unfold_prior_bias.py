@@ -31,8 +31,17 @@ from castalia.apps.unfold.prior import ClassifierRatio, begun_with, iterate_prio
 from castalia.metrics.distances import wasserstein
 from castalia.rng import Stream
 from record import Goal, add_row, load_rows, write_result
-from unfold_run import SOURCES, prepare
-from unfold_stress import LAYOUT, SPECTRA, STRESSES, PairEvents, learned_pairs, stress_samples, unfolded_pairs
+from unfold_run import prepare
+from unfold_stress import (
+    LAYOUT,
+    PROCEDURES,
+    SPECTRA,
+    STRESSES,
+    PairEvents,
+    learned_pairs,
+    stress_samples,
+    unfolded_pairs,
+)
 
 Array = NDArray[np.float64]
 
@@ -43,7 +52,7 @@ DRAWN = 4
 BINS = (20, 30)
 """Bins of iterative Bayesian unfolding at truth and at detector level, each with as many simulated events."""
 
-PATHS = ["benchmarks/unfold_prior_bias.py", *SOURCES]
+PATHS = ["benchmarks/unfold_prior_bias.py", *PROCEDURES]
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,12 @@ from castalia.physics.four_vectors import from_cartesian, to_cartesian
 from castalia.physics.semileptonic import assign_jets, neutrino_momentum
 from castalia.rng import Stream
 from castalia.runs.kept import load_kept, save_kept
-from unfold_run import draw_numbers, read_unlearned
+from unfold_run import SOURCES, draw_numbers, read_unlearned
 from unfold_selected import selected_files
 
 __all__ = [
     "LAYOUT",
+    "PROCEDURES",
     "REWEIGHTED",
     "SPECTRA",
     "STRESSES",
@@ -50,6 +51,29 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+
+_WHOLE: Final = "src/castalia/apps/unfold"
+PROCEDURES: Final = [
+    *(path for path in SOURCES if path != _WHOLE),
+    *(
+        f"{_WHOLE}/{name}.py"
+        for name in (
+            "background",
+            "binning",
+            "density_ratio",
+            "events",
+            "fakes",
+            "iterative_bayes",
+            "normal_scores",
+            "omnifold",
+            "prior",
+            "settling",
+            "truth_weights",
+            "unfolded_sample",
+        )
+    ),
+]
+"""Sources of posteriors and of what makes a spectrum of their draws, without the commands and pages around them."""
 
 PAIR: Final = {"m_tt": "GeV", "pt_t": "GeV", "y_tt": "", "pt_t_lep": "GeV", "y_t": "", "pt_tt": "GeV"}
 """What is unfolded: mass and rapidity of the pair, of the hadronic top quark transverse momentum and rapidity, and the
