@@ -37,7 +37,7 @@ from castalia.metrics.proper_scores import crps
 from castalia.rng import Stream
 from collider_samples import make_samples
 from record import Goal, add_row, load_rows, write_result
-from unfold_comparison_measures import DEFAULT, goals_of, row_of, table_of
+from unfold_comparison_measures import DEFAULT, goals_of, ratios_to, row_of, table_of
 from unfold_comparison_plan import AS_PUBLISHED, CONTINUOUS, FULL_PLAN, PUBLISHED, QUICK_PLAN, TRIALS, Plan
 from unfold_comparison_prior import reweighted_prior
 from unfold_data import FULL, QUICK, samples_folder, samples_parser
@@ -267,6 +267,10 @@ def values_of(plan: Plan, rows: Mapping[str, Any], missing: Sequence[str]) -> di
         **alone,
         "floor": floor,
         "paper_published": PUBLISHED,
+        "published_ratios": ratios_to("VLD", {name: one["wasserstein"] for name, one in PUBLISHED.items()}),
+        "paper_ratios": ratios_to(
+            "vld_paper", {name: one["wasserstein_all"]["value"] for name, one in tables["paper"].items()}
+        ),
         "trials": [dict(one) for one in TRIALS[: plan.trials]],
         "ranked_trials": ranked,
         "epochs": plan.epochs,

@@ -13,7 +13,7 @@ from castalia.apps.unfold.judging import JudgedEvents, Judgement
 from castalia.apps.unfold.results import MEASURES, numbers_of
 from record import Goal
 
-__all__ = ["DEFAULT", "RIVALS", "difference", "goals_of", "row_of", "table_of"]
+__all__ = ["DEFAULT", "RIVALS", "difference", "goals_of", "ratios_to", "row_of", "table_of"]
 
 Array = NDArray[np.float64]
 Row = Mapping[str, Any]
@@ -47,6 +47,9 @@ def row_of(events: JudgedEvents, judged: Judgement, cost: Cost | None = None) ->
         "sum_violation": max(one.daughters.violation for one in judged.composites.values()),
         "crps_of_groups": [float(part.mean()) for part in np.array_split(judged.event_crps, _GROUPS)],
     }
+    for name, one in judged.composites.items():
+        for which, peak in (("peak", one.shell.drawn_peak), ("sum_peak", one.daughters.peak)):
+            row |= {f"{name}_{which}": peak.mean, f"{name}_{which}_width": peak.width}
     if cost is not None:
         row |= {name: getattr(cost, name) for name in cost.__dataclass_fields__}
     if judged.test is not None:
@@ -76,6 +79,11 @@ def difference(rows: Sequence[Row], others: Sequence[Row]) -> tuple[float, float
     error = float(groups.std(ddof=1)) / len(groups) ** 0.5
     seeds = sum(float(m.mean(axis=1).var(ddof=1)) / len(m) for m in (one, other) if len(m) > 1)
     return float(groups.mean()), max(error, seeds**0.5)
+
+
+def ratios_to(model: str, distances: Mapping[str, float]) -> dict[str, float]:
+    """Return how many times the distance of one model those of all are; nothing where that one is not there."""
+    return {name: one / distances[model] for name, one in distances.items()} if model in distances else {}
 
 
 def goals_of(tuned: Mapping[str, Sequence[Row]], control: Row | None, prior: Row | None, continuous: int) -> list[Goal]:

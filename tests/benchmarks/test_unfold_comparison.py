@@ -9,7 +9,7 @@ import unfold_comparison as module
 from castalia.errors import MachineError
 from castalia.rng import Stream
 from unfold_comparison import Bench, claims, jobs, measure, ranked_trials, trial_key, values_of
-from unfold_comparison_measures import difference, goals_of, table_of
+from unfold_comparison_measures import difference, goals_of, ratios_to, table_of
 from unfold_comparison_plan import AS_PUBLISHED, FULL_PLAN, PUBLISHED, QUICK_PLAN, TRIALS
 
 GROUPS = 100
@@ -61,6 +61,13 @@ def test_what_is_missing_meets_no_goal_and_a_better_rival_is_seen():
     assert ahead["control"] > ahead["cvae"]
     assert goals["CRPS ahead of vdm [standard errors]"].value is None
     assert goals["calibrated numbers"].goal == 47
+
+
+def test_ratios_are_to_the_model_that_is_named():
+    assert ratios_to("a", {"a": 2.0, "b": 6.0}) == {"a": 1.0, "b": 3.0}
+    assert ratios_to("a", {"b": 6.0}) == {}
+    ratios = ratios_to("VLD", {name: one["wasserstein"] for name, one in PUBLISHED.items()})
+    assert ratios["VDM"] == pytest.approx(22.8, abs=0.05)  # the paper's "over 20 times"
 
 
 def test_every_model_gets_the_same_eight_trials(tmp_path):

@@ -81,6 +81,30 @@ def test_every_draw_agrees_with_its_place():
     assert sampler.rows == EVENTS * DRAWS
 
 
+class Mostly(Careless):
+    """Draws far from the jet and says that the particle is it, but for a part of the draws."""
+
+    def __init__(self, agrees: float) -> None:
+        super().__init__(0.5)
+        self.agrees = agrees
+
+    def sample(self, condition: Events, draws: int, rng: np.random.Generator) -> Events:
+        values = super().sample(condition, draws, rng).flat
+        values[:, list(TREE.numbers).index("plus_pz")] = 500.0
+        values[:, -1] = torch.from_numpy(np.where(rng.random(len(values)) < self.agrees, -1.0, 0.0))
+        return Events(values)
+
+
+def test_a_model_that_is_mostly_wrong_is_left_alone():
+    sampler = Mostly(0.4)
+    _, place = drawn(sampler, {"plus": "jet"})
+    assert (place == -1.0).all()
+    sampler = Mostly(0.2)
+    _, place = drawn(sampler, {"plus": "jet"})
+    assert abs(np.mean(place == -1.0) - 0.2) < 0.05
+    assert sampler.rows == EVENTS * DRAWS
+
+
 def test_what_agrees_stays_as_it_is():
     free, bound = drawn(Careless(0.5), {}), drawn(Careless(0.5), {"plus": "jet"})
     agrees = (np.abs(free[0]) < NEAR) == (free[1] == 0)
@@ -137,6 +161,26 @@ def test_another_draw_of_the_event_takes_the_place_of_what_cannot_be_to_the_last
     assert repeats.max() > 1
     by_event = tame.reshape(EVENTS, DRAWS)
     assert sum(len(np.unique(one)) for one in by_event) == len(values)
+
+
+def test_the_draw_that_takes_the_place_agrees_with_its_places_where_one_does():
+    class Both(Reckless):
+        def sample(self, condition: Events, draws: int, rng: np.random.Generator) -> Events:
+            values = super().sample(condition, draws, rng).flat
+            values[:, -1] = torch.from_numpy(np.where(rng.random(len(values)) < 0.25, 0.0, 5.0))
+            return Events(values)
+
+    sampler = Both(0.01, 0.9, events=3)
+    tame, place = drawn(sampler, {"plus": "jet"}, (500.0, np.inf))
+    assert tame.max() < 5.0
+    # The model is left alone, one in four of its draws agrees, and of the first events only such are repeated.
+    by_event = np.round(tame, 12).reshape(EVENTS, DRAWS), place.reshape(EVENTS, DRAWS)
+    assert 0.1 < np.mean(by_event[1][3:] == 0.0) < 0.4
+    for values, places in zip(by_event[0][:3], by_event[1][:3], strict=True):
+        found, counts = np.unique(values, return_counts=True)
+        repeated = np.isin(values, found[counts > 1])
+        assert repeated.any()
+        assert (places[repeated] == 0.0).all()
 
 
 def test_of_an_event_without_a_draw_that_can_be_all_stay():

@@ -61,6 +61,7 @@ def compare(request: JudgeRequest, progress: StepProgress | None = None) -> dict
     return {
         "report": str(request.output / "report.html"),
         "test_events": number,
+        "outside_training_range": sample.counts["outside_training_range"],
         "ranking": list(found.ranking),
         "crps": {name: round(found.models[name].judged.crps.value, 4) for name in found.ranking},
         "control_crps": round(found.control.crps.value, 4),

@@ -73,6 +73,7 @@ def evaluate(request: JudgeRequest, progress: StepProgress | None = None) -> tup
     summary = {
         "report": str(request.output / "report.html"),
         "test_events": len(sample.events.truth),
+        "outside_training_range": sample.counts["outside_training_range"],
         **{name: metrics["posterior"][name] for name in ("crps", "joint_auc")},
         "control_crps": metrics["control"]["crps"],
         "gate": "failed" if reasons else "passed",

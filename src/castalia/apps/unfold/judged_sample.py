@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ from castalia.runs.seen import unseen
 from castalia.runs.unlearned import files_to_judge_on, load_unlearned
 
 __all__ = ["FEWEST_EVENTS", "JudgeRequest", "TestSample", "draw_for", "read_test_sample"]
+
+log = logging.getLogger(__name__)
 
 FEWEST_EVENTS = 2_000
 """Events that the joint test with its power and control needs."""
@@ -115,7 +118,10 @@ def read_test_sample(
     arrays = arrays.take(mask)
     if arrays.target is None:
         raise DataError(f"{usable.paths[0]}: has no columns of the truth to compare with; give simulated events.")
-    counts["outside_training_range"] = int(models[0].outside(arrays).sum())
+    outside = np.logical_or.reduce([model.outside(arrays) for model in models])
+    counts["outside_training_range"] = int(outside.sum())
+    if outside.any():
+        log.warning("%d of %d events lie outside the training range", outside.sum(), len(outside))
     events = JudgedEvents(
         coordinates=models[0].coordinates,
         truth=models[0].coordinates.tree.cartesian(leaves_of_columns(arrays.target)),

@@ -12,7 +12,7 @@ from castalia.apps.unfold.config import UnfoldConfig, parse_config
 from castalia.apps.unfold.coordinates import TruthCoordinates
 from castalia.apps.unfold.frame import Frame
 from castalia.apps.unfold.matching import Matching
-from castalia.apps.unfold.placed import Placed, energy_and_mass
+from castalia.apps.unfold.placed import Placed
 from castalia.apps.unfold.train import POSTERIOR, PRIOR
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.features import Features
@@ -43,6 +43,7 @@ class PosteriorModel:
         sampler: The same, as a sampler.
         matching: Which objects its particles are.
         prior: Leaves of training events of equal weight, shape ``(events, leaves, 4)``.
+        largest: Largest energy and invariant mass of all particles of a training event in GeV, shape ``(2,)``.
         ranges: Lowest and highest training value of what ``summary_of_events`` makes of an event.
         without_frame: Training events without an object that azimuths are relative to.
         sha256: Hash of the saved model.
@@ -57,6 +58,7 @@ class PosteriorModel:
     sampler: Sampler
     matching: Matching
     prior: Floats
+    largest: Floats
     ranges: ConditionRanges
     without_frame: int
     sha256: str
@@ -85,7 +87,7 @@ class PosteriorModel:
         reference = self.frame.reference(arrays)
         turned = self.frame.turned(arrays, reference)
         still = replace(reference, phi=np.zeros_like(reference.phi))
-        placed = Placed(self.sampler, self.coordinates, self.matching, energy_and_mass(self.prior).max(axis=0))
+        placed = Placed(self.sampler, self.coordinates, self.matching, self.largest)
         drawn = placed.draw(turned, still, draws, rng)[:, : len(self.coordinates.variables)]
         return self.coordinates.absolute(drawn.reshape(len(arrays.row), draws, -1), reference)
 
@@ -108,9 +110,11 @@ def open_model(path: Path) -> PosteriorModel:
         raise ModelError(f"{path}: has no trained model yet; finish it with `castalia unfold train … --resume`.")
     config = parse_config(folder.config_text(), path / "config.toml", path)
     features, loaded = config.features(), load_model(folder.models / POSTERIOR)
-    ranges, masses = loaded.extra.get("ranges"), loaded.extra.get("masses")
+    ranges, masses, largest = (loaded.extra.get(name) for name in ("ranges", "masses", "largest"))
     layout = replace(features.layout, target=loaded.layout.target)
-    if not isinstance(masses, dict) or not isinstance(ranges, dict) or tuple(ranges) != summary_names(layout):
+    if not (isinstance(masses, dict) and isinstance(ranges, dict) and isinstance(largest, list)) or tuple(
+        ranges
+    ) != summary_names(layout):
         raise ModelError(f"{path}: the model's variables are not those of its config.toml; the run folder was changed.")
     kept = {leaf: tuple(float(value) for value in values) for leaf, values in masses.items()}
     coordinates = TruthCoordinates(config.truth.tree(), config.truth.coordinates, kept)
@@ -133,6 +137,7 @@ def open_model(path: Path) -> PosteriorModel:
         estimator,
         matching,
         prior[0],
+        np.array(largest, dtype=np.float64),
         ConditionRanges(*np.array(list(ranges.values()), dtype=np.float64).T),
         int(loaded.extra.get("without_frame", 0)),
         model_hash(folder.models / POSTERIOR),

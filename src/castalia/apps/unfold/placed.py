@@ -33,9 +33,10 @@ def energy_and_mass(leaves: Floats) -> Floats:
         leaves: px, py, pz and mass in GeV, shape ``(events, leaves, 4)``.
     """
     momentum = leaves[..., :3]
-    energy = np.hypot(np.linalg.norm(momentum, axis=2), leaves[..., 3]).sum(axis=1)
-    total = np.linalg.norm(momentum.sum(axis=1), axis=1)
-    mass = np.sqrt(np.maximum((energy - total) * (energy + total), 0.0))
+    with np.errstate(over="ignore", invalid="ignore"):  # a draw may be anywhere
+        energy = np.hypot(np.linalg.norm(momentum, axis=2), leaves[..., 3]).sum(axis=1)
+        total = np.linalg.norm(momentum.sum(axis=1), axis=1)
+        mass = np.sqrt(np.maximum((energy - total) * (energy + total), 0.0))
     return np.column_stack([energy, mass]).astype(np.float64)
 
 
@@ -47,19 +48,20 @@ class Placed:
     A particle *is* an object where it lies within 0.4 of it and no other of the list is nearer, and none where it lies
     within 0.4 of nothing. So it is in every event that a model learned from; of what a model draws, some in ten
     contradict that. To draw them again, choice and momenta, is to draw from the model given that they agree. What does
-    not agree after 20 attempts stays, as does all that contradicts itself where that is more than seven in ten.
+    not agree after 20 attempts stays, as does all that contradicts itself where that is more than seven in ten of what
+    was looked at last.
 
     A flow follows its targets beyond all values that it has seen, and one draw in a million at a thousand times the
     collider's energy spoils every mean. What has more energy or a larger invariant mass than any event that was learned
     from is therefore drawn again, too, and after 20 attempts another draw of the same event takes its place. It stays
-    only where no draw of its event can be believed.
+    only where no draw of its event can be believed, be it that there is no other.
 
     Attributes:
         sampler: The model.
         coordinates: What its targets mean.
         matching: Which object a particle is.
         largest: The largest energy and the largest invariant mass of events that were learned from, in GeV, shape
-            ``(2,)``; see ``energy_and_mass``.
+            ``(2,)``: see ``energy_and_mass``.
     """
 
     sampler: Sampler
@@ -84,21 +86,21 @@ class Placed:
         """
         condition = events_from_array(arrays.condition, objects=arrays.objects)
         result = draw(self.sampler, condition, rng, draws)
-        pending, wild, careless = np.arange(len(result)), np.zeros(len(result), dtype=np.bool_), False
+        pending, (astray, wild) = np.arange(len(result)), np.zeros((2, len(result)), dtype=np.bool_)
+        careless = False
         for attempt in range(_ATTEMPTS + 1):
-            astray, wild[pending] = self._looked_at(pending, result, draws, arrays, reference)
-            if attempt == 0:
-                careless = len(pending) > _MANY and bool(astray.mean() > _HOPELESS)
-            pending = pending[wild[pending] | (astray & (not careless))]
+            astray[pending], wild[pending] = self._looked_at(pending, result, draws, arrays, reference)
+            careless |= len(pending) > _MANY and bool(astray[pending].mean() > _HOPELESS)
+            pending = pending[wild[pending] | (astray[pending] & (not careless))]
             if attempt == _ATTEMPTS or not len(pending):
                 break
             events = torch.from_numpy(pending // draws)
             result[pending] = draw(self.sampler, condition.map(lambda values, at=events: values[at]), rng)  # type: ignore[misc]
         for row in np.flatnonzero(wild):
-            others = np.arange(row - row % draws, row - row % draws + draws)
-            others = others[~wild[others]]
+            others = row - row % draws + np.flatnonzero(~wild[row - row % draws :][:draws])
+            agreeing = others[~astray[others]]
             if len(others):
-                result[row] = result[rng.choice(others)]
+                result[row] = result[rng.choice(agreeing if len(agreeing) else others)]
         return result
 
     def _looked_at(

@@ -15,6 +15,7 @@ from castalia.apps.unfold.config import UnfoldConfig, parse_config
 from castalia.apps.unfold.coordinates import TruthCoordinates, leaves_of_columns
 from castalia.apps.unfold.frame import Frame
 from castalia.apps.unfold.matching import Matching
+from castalia.apps.unfold.placed import energy_and_mass
 from castalia.data.loading import LoadedArrays, content_keys
 from castalia.data.schema import Schema
 from castalia.errors import DataError
@@ -146,6 +147,7 @@ def _prepare(config: UnfoldConfig, inputs: Inputs, skip_bad: int) -> _Prepared:
         "castalia": __version__,
         "ranges": seen_ranges(layout, training.arrays),
         "masses": {leaf: list(values) for leaf, values in coordinates.masses.items()},
+        "largest": energy_and_mass(_leaves(training)).max(axis=0).tolist(),
         "without_frame": int((~frame.found(training.arrays)).sum()),
     }
     task = ModelTask(
