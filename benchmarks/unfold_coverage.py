@@ -3,9 +3,8 @@
 A population of unused events is unfolded once, by what ``castalia unfold measure`` calls its first pass: the draws with
 weights by which those of other simulated events have the simulation's truth. From it sets are taken with replacement,
 of 5,000 events on average and a Poisson number, as an experiment repeated would see; each fills its spectra with the
-draws of its events. What an
-error bar should hold is the truth of the population: its events in the bin, scaled to a set. Two sources make the two
-differ:
+draws of its events. What an error bar should hold is the truth of the population: its events in the bin, scaled to a
+set. Two sources make the two differ:
 
 - the events of a set, whose error is the bootstrap's, as ``UnfoldedSample`` gives it (part "statistics");
 - the posterior: the truth of the population is one draw of what its events leave open, of variance ``Σ p (1 − p)``
@@ -66,7 +65,7 @@ def posterior_variance(draws: Array, shares: Array, edges: Array) -> Array:
         shares: Weights of an event's draws, which sum up to one, of the same shape.
         edges: Bin edges.
     """
-    # What is counted with shares s of an independent draw each makes p (1 − p) too small by 1 − Σ s².
+    # What is counted with shares s of an independent draw each makes p (1 − p) too small by a factor 1 − Σ s².
     own = 1.0 - np.square(shares).sum(axis=1)
     place = bin_places(draws, edges)
     inside = [np.sum(shares * (place == one), axis=1) for one in range(len(edges) - 1)]
@@ -179,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     truth = learned_pairs(bench.model, bench.samples).truth
     edges = [edges_of(truth[:, column]) for column in range(len(SPECTRA))]
     one = np.ones(len(simulated.truth))
-    own = own_prior((simulated.truth, one), (simulated.draws, one), LAYOUT.target, RatioConfig(), 1)
+    own = own_prior(simulated.truth, simulated.draws, one, LAYOUT.target, RatioConfig(), 1)
     shares = resampled(data.draws)(own).weights
     other = accepted(REWEIGHTED[CONTROL](data.truth), Stream(1, "control population").at())
     populations = {"unshifted": (data, shares), CONTROL: (data.take(other), shares[other])}

@@ -99,7 +99,7 @@ def by_draws(
     drawn, one = others.draws.reshape(-1, others.draws.shape[2]), np.ones(len(others.truth))
     posterior = resampled(data.draws)
     if own_prior_known:
-        own = own_prior((others.truth, one), (others.draws, one), LAYOUT.target, RatioConfig(), seed)
+        own = own_prior(others.truth, others.draws, one, LAYOUT.target, RatioConfig(), seed)
         posterior = begun_with(posterior, own)
     passes = iterate_prior(
         posterior,

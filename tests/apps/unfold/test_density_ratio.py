@@ -3,6 +3,7 @@ import pytest
 from unfolding_toys import toy
 
 from castalia.apps.unfold.density_ratio import RatioConfig, fit_ratio
+from castalia.data.layout import Variable
 from castalia.rng import Stream
 from castalia.training.config import TrainingConfig
 
@@ -103,3 +104,46 @@ def test_weights_of_both_signs_teach_the_ratio_of_what_is_left(fitted):
     allowed = np.hypot(5 * np.sqrt(2 * 5 * 3 / 16_000), 0.15)
     assert off(signs) < allowed
     assert off(np.abs(signs)) > allowed  # control: nothing subtracted
+
+
+@pytest.mark.statistical
+def test_an_excess_close_to_a_threshold_is_seen():
+    """Thirty per cent more in the lowest tenth of masses, within a tenth of their width from their lower end."""
+    events, excess = 20_000, 0.3
+    rng = Stream(3, "threshold").at()
+    masses = rng.exponential(1.0, (3, events))
+    low = -np.log(0.9)
+    more = np.where(masses[0] < low, 1.0 + excess, 1.0)
+    samples = (masses[0][:, None], more), (masses[1][:, None], np.ones(events))
+    ratio = fit_ratio(*samples, (Variable("mass", "GeV"),), RatioConfig(), seed=1).ratio
+    found = np.log(ratio(masses[2][:, None]))
+    assert np.mean(found[masses[2] < low]) - np.mean(found[masses[2] > low]) > 0.5 * np.log(1.0 + excess)
+
+
+@pytest.mark.statistical
+def test_counts_that_no_training_event_had_change_no_ratio():
+    """A count says nothing of the ratio; one in twenty thousand events has the highest."""
+    rng = Stream(4, "counts").at()
+    events = 20_000
+
+    def of(mean):
+        counts = rng.choice([0.0, 1.0, 2.0, 3.0], p=[0.3, 0.3, 0.39995, 0.00005], size=events)
+        return np.column_stack([rng.normal(mean, 1.0, events), counts]), np.ones(events)
+
+    ratio = fit_ratio(of(0.3), of(0.0), (Variable("z"), Variable("counts")), RatioConfig(), seed=1).ratio
+    z = np.linspace(-1.0, 1.0, 5)
+    found = np.log(ratio(np.column_stack([z, np.full(5, 3.0)])))
+    assert np.abs(found - (0.3 * z - 0.045)).max() < 0.5
+
+
+@pytest.mark.statistical
+def test_rows_of_an_event_are_held_out_together():
+    """Rows that come four times, and nothing to learn: held out one by one they would be learned by heart."""
+    rng = Stream(5, "copies").at()
+    spread = {}
+    one, other = np.repeat(rng.normal(size=(2, 3_000, 6)), 4, axis=1)
+    for each in (1, 4):
+        samples = ((values, np.ones(len(values))) for values in (one, other))
+        ratio = fit_ratio(*samples, tuple(Variable(f"z{i}") for i in range(6)), RatioConfig(), seed=1, each=each).ratio
+        spread[each] = np.std(np.log(ratio(rng.normal(size=(4_000, 6)))))
+    assert spread[4] < 0.7 * spread[1]

@@ -55,8 +55,21 @@ def test_the_map_increases_far_beyond_the_sample():
     assert np.isfinite(found(features)).all()
 
 
-def test_a_constant_stays_one():
+@pytest.mark.parametrize("value", [7.0, 0.1, 0.0])
+def test_a_constant_stays_one(value):
     features = sample(1_000)
-    features[:, 3] = 7.0
-    mapped = normal_scores(features, np.ones(1_000), VARIABLES)(features)
-    assert len(np.unique(mapped[:, 3])) == 1
+    features[:, 3] = value
+    found = normal_scores(features, np.ones(1_000), VARIABLES)
+    assert len(np.unique(found(features)[:, 3])) == 1
+    assert np.abs(found(features)[:, 3]).max() < 4.0
+
+
+def test_beyond_values_that_many_events_share_the_map_is_not_steep():
+    """Counts that nobody declared to be integers, and an exponential with a third of all events at zero."""
+    rng = Stream(3, "atoms").at()
+    counts = rng.choice([0.0, 1.0, 2.0], p=[0.3, 0.3, 0.4], size=EVENTS)
+    cut = np.maximum(rng.exponential(1.0, EVENTS) - 0.4, 0.0)
+    features = np.column_stack([counts, cut])
+    found = normal_scores(features, np.ones(EVENTS), (Variable("counts"), Variable("cut")))
+    beyond = found(np.array([[3.0, -0.1], [4.0, -1.0]]))
+    assert np.abs(beyond).max() < 12.0

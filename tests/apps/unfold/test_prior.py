@@ -3,7 +3,15 @@ import pytest
 from unfolding_toys import toy, worst_pull
 
 from castalia.apps.unfold.density_ratio import RatioConfig
-from castalia.apps.unfold.prior import ClassifierRatio, begun_with, iterate_prior, own_prior, resampled, retrained
+from castalia.apps.unfold.prior import (
+    ClassifierRatio,
+    begun_with,
+    by_the_others,
+    iterate_prior,
+    own_prior,
+    resampled,
+    retrained,
+)
 from castalia.apps.unfold.settling import settled_at
 from castalia.errors import DataError
 from castalia.processes.gaussian_smearing import Normal
@@ -114,9 +122,7 @@ def test_what_a_model_has_of_its_own_is_learned_from_few_draws(drawn):
     truth = one.known.simulated.sample(2 * EVENTS, rng)
     draws = one.known.detector.draws(one.known.detector.detect(truth, rng), own, DRAWS, rng)
     weights = np.ones(EVENTS)
-    learned = own_prior(
-        (truth[:EVENTS], weights), (draws[:EVENTS, :drawn], weights), one.layout.target, RatioConfig(), 1
-    )
+    learned = own_prior(truth[:EVENTS], draws[:EVENTS, :drawn], weights, one.layout.target, RatioConfig(), 1)
 
     def off(factor):
         weighed = resampled(draws[EVENTS:])(factor)
@@ -129,6 +135,25 @@ def test_what_a_model_has_of_its_own_is_learned_from_few_draws(drawn):
         assert abs(off(learned) - off(once)) < 3 * error
     else:
         assert -2 * error < off(learned) < 0.8 * off(once)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("draws", [2, 4])
+def test_few_draws_are_normalised_as_many_are(draws):
+    """The mean of draws with the exact ratio for weights; under the truth's prior it is the truth's."""
+    one = toy(1, EVENTS)
+    rng = Stream(8, "few draws").at()
+    own = Normal(one.known.simulated.mean + 0.3, one.known.simulated.covariance)
+    seen = one.known.detector.detect(one.known.simulated.sample(10 * EVENTS, rng), rng)
+    values = one.known.detector.draws(seen, own, 400, rng)[:, :, 0]
+    exponent = np.square(values[:, :, None] - [own.mean[0], one.known.simulated.mean[0]])
+    factors = np.exp(0.5 * (exponent[:, :, 0] - exponent[:, :, 1]) / own.covariance[0, 0])
+    many = np.mean(factors / factors.mean(axis=1, keepdims=True) * values)
+    few = factors[:, :draws], values[:, :draws]
+    error = values.std() / np.sqrt(few[1].size)
+    assert abs(np.mean(by_the_others(few[0]) * few[1]) - many) < 5 * error
+    by_all = np.mean(few[0] / few[0].mean(axis=1, keepdims=True) * few[1])
+    assert by_all > many + 5 * error  # control: by all of them they lose a part of their weight
 
 
 def test_the_right_prior_stays():

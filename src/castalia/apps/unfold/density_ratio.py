@@ -117,6 +117,7 @@ def fit_ratio(
     config: RatioConfig,
     seed: int,
     start: DensityRatio | None = None,
+    each: int = 1,
 ) -> FittedRatio:
     """Learn the ratio of two weighted samples.
 
@@ -131,6 +132,7 @@ def fit_ratio(
         config: How it is learned.
         seed: Decides the held-out events, the initial weights and the order of events.
         start: An earlier ratio of the same features, where the training begins; ``None`` to begin anew.
+        each: Rows of an event in both samples, one below the other, which are held out together.
 
     Raises:
         ConfigError: If the weights of a sample do not add up to a positive number.
@@ -140,7 +142,7 @@ def fit_ratio(
     """
     settings = EfficiencyModelConfig(hidden=config.hidden, activation="silu", embedding_bins=0)
     with without_notes():
-        features, label, weight, held_out = _rows(numerator, denominator, seed)
+        features, label, weight, held_out = _rows(numerator, denominator, seed, each)
         keep = ~held_out
         if start is None:
             scores = normal_scores(features[keep], weight[keep], variables)
@@ -179,7 +181,7 @@ def without_notes() -> Iterator[None]:
 
 
 def _rows(
-    numerator: tuple[Array, Array], denominator: tuple[Array, Array], seed: int
+    numerator: tuple[Array, Array], denominator: tuple[Array, Array], seed: int, each: int
 ) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
     """Put both samples together with equal sums of weights; return features, labels, weights and what is held out."""
     parts = [positive_weights(MeasuredEvents(*one), seed) for one in (denominator, numerator)]
@@ -188,5 +190,5 @@ def _rows(
     label = np.repeat([0.0, 1.0], sizes)
     weight = np.concatenate([0.5 * sum(sizes) * one.weights / one.weights.sum() for one in parts])
     stream = Stream(seed, "events held out of a ratio")
-    held_out = np.concatenate([stream.at().random(size) < _HELD_OUT for size in sizes])
+    held_out = np.concatenate([np.repeat(stream.at().random(size // each) < _HELD_OUT, each) for size in sizes])
     return features, label, weight, held_out

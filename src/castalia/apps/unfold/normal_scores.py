@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from castalia.estimators.gaussianise import Gaussianisation
 __all__ = ["NormalScores", "normal_scores"]
 
 Array = NDArray[np.float64]
+
+_CONSTANT: Final = 1e-12  # widths of the mean below which a spread is rounding
 
 
 @final
@@ -30,7 +32,7 @@ class NormalScores:
         columns: Places of the features that are mapped, increasing.
         positions: Their values at the knots, increasing, shape ``(columns, knots)``.
         scores: The normal scores of the knots, shape ``(knots,)``.
-        ends: Slopes below the first and above the last knot, shape ``(columns, 2)``.
+        ends: Slopes below the first and above the last knot, at most the mean slope between, shape ``(columns, 2)``.
     """
 
     variables: tuple[Variable, ...]
@@ -60,11 +62,14 @@ def normal_scores(features: Array, weights: Array, variables: Sequence[Variable]
     columns = [i for i, v in enumerate(variables) if v.transform != "angle" and not (v.integer or v.peaks)]
     chosen = features[:, columns]
     mean, width = chosen.mean(axis=0), chosen.std(axis=0)
-    width = np.where(width > 0.0, width, 1.0)
+    width = np.where(width > _CONSTANT * np.abs(mean), width, 1.0)
     fit = Gaussianisation(len(columns))
-    fit.update(torch.from_numpy(chosen), torch.from_numpy(weights))
-    fit.finish(torch.from_numpy(mean), torch.from_numpy(width))
+    fit.update(torch.from_numpy(chosen - mean), torch.from_numpy(weights))
+    fit.finish(torch.zeros(len(columns)), torch.from_numpy(width))
+    scores, scaled = fit.scores.double().numpy(), fit.positions.double().numpy()
+    # Where the ends are one value each, as of counts, the map is steep there and must not be beyond.
+    mean_slope = (scores[-1] - scores[0]) / (scaled[:, -1:] - scaled[:, :1])
+    ends = np.minimum(fit.slopes.double().numpy()[:, [0, -1]], mean_slope) / width[:, None]
     mapped = [Variable(v.name) if i in columns else v for i, v in enumerate(variables)]
-    positions = mean[:, None] + width[:, None] * fit.positions.double().numpy()
-    ends = fit.slopes.double().numpy()[:, [0, -1]] / width[:, None]
-    return NormalScores(tuple(mapped), tuple(columns), positions, fit.scores.double().numpy(), ends)
+    positions = mean[:, None] + width[:, None] * scaled
+    return NormalScores(tuple(mapped), tuple(columns), positions, scores, ends)

@@ -45,6 +45,7 @@ __all__ = [
     "RatioLearner",
     "TruthFunction",
     "begun_with",
+    "by_the_others",
     "iterate_prior",
     "own_prior",
     "resampled",
@@ -157,11 +158,7 @@ def begun_with(posterior: Posterior, factor: TruthFunction) -> Posterior:
 
 
 def own_prior(
-    truth: tuple[Array, Array],
-    drawn: tuple[Array, Array],
-    variables: Sequence[Variable],
-    config: RatioConfig,
-    seed: int,
+    truth: Array, draws: Array, weights: Array, variables: Sequence[Variable], config: RatioConfig, seed: int
 ) -> TruthFunction:
     """Learn the simulation's truth over the prior that a model's draws have.
 
@@ -171,16 +168,16 @@ def own_prior(
     would lose.
 
     Args:
-        truth: Truth of simulated events, shape ``(events, columns)``, and their weights, shape ``(events,)``.
-        drawn: Draws for simulated events, shape ``(events, draws, columns)``, and the events' weights, shape
-            ``(events,)``. Give the same events in the same order: what is rare among them by chance is so in both.
+        truth: Truth of simulated events, shape ``(events, columns)``.
+        draws: Draws for the same events, whatever is rare among them by chance, shape ``(events, draws, columns)``.
+        weights: Weights of the events, not negative, shape ``(events,)``.
         variables: The columns.
         config: How a ratio is learned.
         seed: Seed of the run.
     """
-    events, count, columns = drawn[0].shape
-    repeated = np.repeat(truth[0], count, axis=0), np.repeat(truth[1], count)
-    flat, weights = drawn[0].reshape(-1, columns), np.repeat(drawn[1], count)
+    events, count, columns = draws.shape
+    flat, of_rows = draws.reshape(-1, columns), np.repeat(weights, count)
+    true, drawn = (np.repeat(truth, count, axis=0), of_rows), of_rows
     ratios: list[DensityRatio] = []
 
     def factor(values: Array) -> Array:
@@ -188,12 +185,16 @@ def own_prior(
 
     for number in range(_ROUNDS if count > 1 else 1):
         if ratios:
-            shares = factor(flat).reshape(events, count)
-            others = (shares.sum(axis=1, keepdims=True) - shares) / (count - 1)
-            weights = drawn[1].repeat(count) * (shares / others).ravel()
+            drawn = of_rows * by_the_others(factor(flat).reshape(events, count)).ravel()
         one = Stream(seed, "own prior", str(number)).integer(2**53)
-        ratios.append(fit_ratio(repeated, (flat, weights), variables, config, one).ratio)
+        ratios.append(fit_ratio(true, (flat, drawn), variables, config, one, each=count).ratio)
     return factor
+
+
+def by_the_others(factors: Array) -> Array:
+    """Return each factor over the mean of the others of its row, shape ``(events, draws)``, two draws or more."""
+    others: Array = (factors.sum(axis=1, keepdims=True) - factors) / (factors.shape[1] - 1)
+    return np.asarray(factors / others)
 
 
 def retrained(retrain: Callable[[Array], Callable[[], Array]], truth: Array, weights: Array) -> Posterior:

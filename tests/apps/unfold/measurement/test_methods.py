@@ -8,10 +8,12 @@ from known_problems import EDGES, NO_EVENTS, lossy, lossy_simulation, smeared, w
 
 from castalia.apps.unfold.background import positive_weights
 from castalia.apps.unfold.density_ratio import RatioConfig
+from castalia.apps.unfold.events import MeasuredEvents, simulated_events
 from castalia.apps.unfold.fakes import without_fakes
-from castalia.apps.unfold.measurement.by_posterior import under_another_detector
-from castalia.apps.unfold.measurement.problem import Unfolded, one_observable
+from castalia.apps.unfold.measurement.by_posterior import by_posterior, under_another_detector
+from castalia.apps.unfold.measurement.problem import Problem, Unfolded, one_observable
 from castalia.apps.unfold.measurement.repeated import METHODS, Origin, RepeatSettings, fits_of, repeated
+from castalia.apps.unfold.unfolded_sample import TruthColumn
 from castalia.errors import DataError
 from castalia.rng import Stream
 
@@ -145,6 +147,29 @@ def test_a_variation_acts_on_the_draws_by_its_response_alone():
 
     assert abs(moved(factors["truth"])) < 0.05
     assert moved(factors["response"]) < -0.25
+
+
+@pytest.mark.statistical
+def test_a_variation_of_the_truth_is_where_the_first_pass_begins():
+    """Truth and noise both of width one: a pass halves what the prior is off by, and the first one has half of it."""
+    events, shift = 8_000, 0.5
+    rng = Stream(1, "a varied truth").at()
+    true, varied, data = rng.normal(size=(3, events)) + np.array([0.0, shift, 0.0])[:, None]
+    seen = [values + rng.normal(size=events) for values in (true, varied, data)]
+
+    def drawn(measured, number):
+        return (measured / 2)[:, None, None] + np.sqrt(0.5) * rng.normal(size=(events, number, 1))
+
+    simulation = simulated_events(true, seen[0])
+    problem = Problem(
+        (TruthColumn("z"),), (EDGES,), simulation, MeasuredEvents(seen[2][:, None], np.ones(events)), NO_EVENTS,
+        NO_EVENTS, drawn(seen[2], 30), drawn(seen[0], 4), np.ones(events),
+    )  # fmt: skip
+    other = under_another_detector(problem, simulated_events(varied, seen[1]), RatioConfig(), 1)
+    means = [[np.average(one.flat[0][:, 0], weights=one.flat[1]) for one in by_posterior(which, 2, RatioConfig(), 1)]
+             for which in (problem, other)]  # fmt: skip
+    # Data and draws are the same; simulated events are others, with the error of their mean at both levels.
+    assert np.subtract(*means[::-1]) == pytest.approx([shift / 2, shift / 4], abs=5 * np.sqrt(2 / events))
 
 
 def test_replicas_of_fewer_rows_count_as_much():

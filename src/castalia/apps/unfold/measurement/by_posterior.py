@@ -29,7 +29,7 @@ from castalia.apps.unfold.density_ratio import RatioConfig, fit_ratio, without_n
 from castalia.apps.unfold.events import MeasuredEvents, SimulatedEvents
 from castalia.apps.unfold.fakes import without_fakes
 from castalia.apps.unfold.measurement.problem import Problem, Unfolded
-from castalia.apps.unfold.prior import ClassifierRatio, begun_with, iterate_prior, own_prior, resampled
+from castalia.apps.unfold.prior import ClassifierRatio, TruthFunction, begun_with, iterate_prior, own_prior, resampled
 from castalia.rng import Stream
 
 __all__ = ["by_posterior", "under_another_detector"]
@@ -41,8 +41,9 @@ def by_posterior(problem: Problem, passes: int, classifiers: RatioConfig, seed: 
     """Unfold all observables by posterior draws.
 
     Returns:
-        Data, background and fakes (if any) with their draws, after each pass: the first one is the plain posterior, and
-        each further one has the distribution of the last as its prior. Weights of background and fakes are negative.
+        Data, background and fakes (if any) with their draws, after each pass: the first one is the posterior under the
+        simulation's truth, and each further one has the distribution of the last as its prior. Weights of background
+        and fakes are negative.
 
     Raises:
         ConfigError: If weights do not add up to a positive number.
@@ -50,12 +51,10 @@ def by_posterior(problem: Problem, passes: int, classifiers: RatioConfig, seed: 
     """
     problem = _with_positive_simulation(problem, seed)
     weights = _weights(problem, classifiers, seed)
-    matched, prior, target = problem.simulation.matched, problem.prior, problem.layout.target
-    true = problem.simulation.truth[matched], problem.simulation.weights[matched]
-    own = own_prior(true, (prior, problem.prior_weights), target, classifiers, problem.seed(seed, "own prior"))
+    prior, target = problem.prior, problem.layout.target
     drawn = prior.reshape(-1, prior.shape[2]), np.repeat(problem.prior_weights, prior.shape[1])
     found = iterate_prior(
-        begun_with(resampled(problem.draws, problem.response), own),
+        begun_with(resampled(problem.draws, problem.response), _first_prior(problem, classifiers, seed)),
         weights,
         drawn,
         ClassifierRatio(target, classifiers, problem.seed(seed, "prior")),
@@ -71,10 +70,24 @@ def by_posterior(problem: Problem, passes: int, classifiers: RatioConfig, seed: 
     return unfolded
 
 
+def _first_prior(problem: Problem, classifiers: RatioConfig, seed: int) -> TruthFunction:
+    """Return the truth of the problem's simulation over the prior of the model's draws."""
+    target, events, simulation = problem.layout.target, problem.drawn_for, problem.simulation
+    truth, weights = events.truth[events.matched], problem.prior_weights
+    own = own_prior(truth, problem.prior, weights, target, classifiers, problem.seed(seed, "own prior"))
+    if problem.nominal is None:
+        return own
+    varied = simulation.truth[simulation.matched], simulation.weights[simulation.matched]
+    moved = fit_ratio(varied, (truth, weights), target, classifiers, problem.seed(seed, "moved prior")).ratio
+    return lambda values: own(values) * moved(values)
+
+
 def _with_positive_simulation(problem: Problem, seed: int) -> Problem:
     """Return the problem without negative weights of what its simulation is learned from."""
-    seed = problem.seed(seed, "positive simulation")
-    drawn = MeasuredEvents(problem.prior.reshape(len(problem.prior_weights), -1), problem.prior_weights)
+    seed, events = problem.seed(seed, "positive simulation"), problem.drawn_for
+    # Both truth and draws have the right average then.
+    both = np.column_stack([events.truth[events.matched], problem.prior.reshape(len(problem.prior), -1)])
+    drawn = MeasuredEvents(both, problem.prior_weights)
     with without_notes():
         simulation = positive_simulation(problem.simulation, seed)
         return dataclasses.replace(problem, simulation=simulation, prior_weights=positive_weights(drawn, seed).weights)
@@ -121,7 +134,8 @@ def under_another_detector(problem: Problem, varied: SimulatedEvents, classifier
     measured = np.repeat(np.concatenate([problem.signal.detector, problem.fakes.detector]), draws, axis=0)
     drawn = problem.draws.reshape(-1, columns)
     factor = both(features(measured, drawn)) / alone(drawn)
-    return dataclasses.replace(problem, simulation=varied, response=factor.reshape(events, draws))
+    response = factor.reshape(events, draws)
+    return dataclasses.replace(problem, simulation=varied, response=response, nominal=nominal)
 
 
 def _straight_line(simulation: SimulatedEvents) -> Array:

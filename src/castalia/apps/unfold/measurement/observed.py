@@ -190,7 +190,7 @@ class Observer:
             fakes=MeasuredEvents(table[fake, :number], simulation.weights[fake]),
             draws=np.concatenate([*drawn_of, self._draws(fakes, "fakes", draws)]),
             prior=drawn,
-            prior_weights=simulation.weights[simulation.matched][: len(drawn)],
+            prior_weights=simulation.weights[simulation.matched],
         )
         return _Seen(problem, table, np.concatenate([tables[0], background]))
 

@@ -68,6 +68,7 @@ class Problem:
         prior_weights: Weights of these events, shape ``(matched,)``.
         response: Factors on the draws by which a varied detector makes them more or less likely, shape
             ``(events, draws)``; ``None`` for the simulation's own.
+        nominal: The simulated events that ``prior`` is drawn for, where ``simulation`` is a varied one.
     """
 
     columns: tuple[TruthColumn, ...]
@@ -80,6 +81,12 @@ class Problem:
     prior: Array
     prior_weights: Array
     response: Array | None = None
+    nominal: SimulatedEvents | None = None
+
+    @property
+    def drawn_for(self) -> SimulatedEvents:
+        """The simulated events that ``prior`` is drawn for."""
+        return self.simulation if self.nominal is None else self.nominal
 
     @property
     def layout(self) -> Layout:
@@ -108,6 +115,7 @@ class Problem:
             self.prior[:, :, one],
             self.prior_weights,
             self.response,
+            None if self.nominal is None else one_observable(self.nominal, observable),
         )
 
     def other_data(self, rng: np.random.Generator) -> Problem:
@@ -124,7 +132,7 @@ class Problem:
             simulation=simulation,
             background=background,
             fakes=dataclasses.replace(self.fakes, weights=fake[: len(self.fakes.weights)]),
-            prior_weights=matched[: len(self.prior)],
+            prior_weights=matched,
         )
 
     def check(self) -> None:
