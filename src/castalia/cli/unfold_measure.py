@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from castalia.cli.console import print_result, step_progress
-from castalia.cli.options import DryRun, Json, Overwrite, ReportOutput, SeedOption, SkipBad
+from castalia.cli.options import DryRun, Json, Overwrite, ReportOutput, SeedOption, SkipBad, SkipBadFiles
 
 __all__ = ["measure"]
 
@@ -20,6 +20,10 @@ def measure(
     output: ReportOutput,
     seed: SeedOption = 1,
     skip_bad: SkipBad = 0,
+    skip_bad_files: SkipBadFiles = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at an event of data outside the training range.")
+    ] = False,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
     json: Json = False,
@@ -31,7 +35,7 @@ def measure(
     from castalia.apps.unfold.measurement.measure import MeasureRequest
     from castalia.apps.unfold.measurement.measure import measure as measure_files
 
-    request = MeasureRequest(measurement, output, seed, skip_bad, overwrite, dry_run)
+    request = MeasureRequest(measurement, output, seed, skip_bad, skip_bad_files, strict, overwrite, dry_run)
     with step_progress("measuring") as progress:
         summary, failure = measure_files(request, progress)
     print_result(summary, json)

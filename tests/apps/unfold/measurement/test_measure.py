@@ -247,6 +247,38 @@ def test_bad_files_are_refused_by_name(folder, tmp_path):
     assert "'true_plus_pt'" in measured(path, tmp_path / "report").refused(3)
 
 
+def test_bad_files_among_many_are_left_out_where_asked_and_counted(folder, tmp_path):
+    for number in range(3):
+        write(tmp_path / f"part_{number}.parquet", sample(1_000, 20 + number))
+    whole = (tmp_path / "part_1.parquet").read_bytes()
+    (tmp_path / "part_1.parquet").write_bytes(whole[: len(whole) // 2])
+    path = measurement(folder, "parts.toml", data=str(tmp_path / "part_*.parquet"))
+    assert "part_1.parquet" in measured(path, tmp_path / "report").refused(3)
+    found = measured(path, tmp_path / "report", "--skip-bad-files", "--json").good()
+    counts = json.loads((tmp_path / "report" / "metrics.json").read_text())["counts"]["data"]
+    assert (counts["events"], counts["skipped_files"]) == (2_000, 1)
+    assert "part_1.parquet" in (tmp_path / "report" / "run.json").read_text()
+    assert "left out" in found.err
+
+
+def test_events_outside_the_training_range_are_counted_and_refused_where_asked(folder, tmp_path):
+    table = sample(3_000, 6)
+    hot = np.flatnonzero(np.asarray(table["selected"]))[[3, 40]]
+    met = np.asarray(table["met"]).copy()
+    met[hot] = 5_000.0
+    write(tmp_path / "hot.parquet", table.with_columns({"met": met}))
+    path = measurement(folder, "hot.toml", data=str(tmp_path / "hot.parquet"))
+    found = measured(path, tmp_path / "report", "--json").good()
+    normal = measured(measurement(folder), tmp_path / "normal", "--json").good()
+    outside = [one.json["outside_training_range"]["data"] for one in (found, normal)]
+    assert 2 <= outside[0] < 2 + 0.02 * len(table)
+    assert outside[1] < 0.02 * len(table)  # control
+    assert f"data: {outside[0]} of " in found.err
+    sentence = measured(path, tmp_path / "strict", "--strict").refused(3)
+    assert "is outside the training range" in sentence
+    assert "data: " in sentence
+
+
 def test_weights_tell_the_places_of_their_events(folder, tmp_path):
     """Of two files without identifiers, with a row that is left out."""
     defined = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,15 +23,17 @@ from castalia.apps.unfold.measurement.results import gate_reasons, metrics_of
 from castalia.apps.unfold.measurement.samples import Samples, read_samples
 from castalia.apps.unfold.measurement.verdicts import Measured, genuine_signal, measured, refolded
 from castalia.apps.unfold.measurement.weights_file import write_weights
-from castalia.apps.unfold.model import open_model
+from castalia.apps.unfold.model import PosteriorModel, open_model
 from castalia.apps.unfold.sample_file import write_unfolded
-from castalia.errors import GateError
+from castalia.errors import DataError, GateError
 from castalia.reports.document import write_report
 from castalia.runs.configuration import load_config
 from castalia.runs.fitting import StepProgress
 from castalia.runs.report_folder import ReportFolder, refuse_report
 
 __all__ = ["MeasureRequest", "measure"]
+
+log = logging.getLogger(__name__)
 
 # Of one core: draws of the default preset, and rows that a classifier learns from.
 _DRAWS_PER_SECOND, _ROWS_PER_SECOND = 4_000.0, 150_000.0
@@ -44,6 +47,8 @@ class MeasureRequest:
     output: Path
     seed: int = 1
     skip_bad: int = 0
+    skip_bad_files: bool = False
+    strict: bool = False
     overwrite: bool = False
     dry_run: bool = False
 
@@ -60,7 +65,8 @@ def measure(request: MeasureRequest, progress: StepProgress | None = None) -> tu
 
     Raises:
         ConfigError: If the file is wrong, or the report folder exists and is not to be replaced.
-        DataError: If a file, column or row cannot be used, events were learned from, or there is too much background.
+        DataError: If a file, column or row cannot be used, events were learned from, there is too much background, or
+            ``strict`` meets an event of data outside the training range.
         ModelError: If the run folder holds no usable model.
     """
     started = time.monotonic()
@@ -68,9 +74,10 @@ def measure(request: MeasureRequest, progress: StepProgress | None = None) -> tu
     refuse_report(request.output, request.overwrite)
     model = open_model(Path(config.run))
     observer = Observer(model, config, request.seed)
-    samples = read_samples(model, config, request.config.parent, request.skip_bad)
+    samples = read_samples(model, config, request.config.parent, request.skip_bad, request.skip_bad_files)
+    counts = _counts(model, samples, request.strict)
     if request.dry_run:
-        return {"dry_run": True, **_counts(samples), "estimated_seconds": _estimate(config, samples)}, None
+        return {"dry_run": True, **counts, "estimated_seconds": _estimate(config, samples)}, None
     inputs = {**samples.checksums, "model": model.sha256}
     with ReportFolder.create(request.output, "unfold measure", inputs, request.seed, request.overwrite) as folder:
         tick = _ticks(progress, config, samples)
@@ -79,11 +86,12 @@ def measure(request: MeasureRequest, progress: StepProgress | None = None) -> tu
         settings = RepeatSettings(config.passes, config.replicas, classifiers, request.seed)
         origin = Origin(samples.checksums, model.sha256, _provenance(config, settings.seed))
         results = _unfold(config, observed, settings, origin, tick)
-        found, reasons = _report(folder, observed, results, samples, settings, origin)
+        found, reasons = _report(folder, observed, results, samples, settings, origin, counts)
     summary = {
         "report": str(request.output / "report.html"),
         "results": [one.name for one in results],
         "passes": {one.name: one.stopped for one in results},
+        "outside_training_range": {name: one["outside_training_range"] for name, one in counts.items()},
         "spectra": _shown(found),
         "gate": "failed" if reasons else "passed",
         "seconds": round(time.monotonic() - started, 2),
@@ -117,15 +125,16 @@ def _report(
     samples: Samples,
     settings: RepeatSettings,
     origin: Origin,
+    counts: Mapping[str, Any],
 ) -> tuple[list[Measured], tuple[str, ...]]:
     """Write everything; return the spectra and what the gate says."""
     genuine = genuine_signal(observed, settings.classifiers, settings.seed)
     found = [measured(observed, one, place, settings) for one in results for place in range(len(one.observables))]
     folded = [refolded(observed, one, genuine, settings.seed) for one in results]
     reasons = gate_reasons(folded)
-    counts = {**_counts(samples), "outside_training_range": observed.outside}
     folder.write_metrics(metrics_of(found, folded, counts, reasons))
-    folder.note({"gate": "failed" if reasons else "passed"})
+    skipped = {name: why for one in samples.named.values() for name, why in one.skipped_files.items()}
+    folder.note({"gate": "failed" if reasons else "passed", "skipped_files": {**skipped}})
     for one in results:
         write_unfolded(folder.path / "unfolded" / f"{one.name}.parquet", one.sample)
     factors = {one.name: one.factors for one in results}
@@ -156,16 +165,28 @@ def _shown(found: Sequence[Measured]) -> dict[str, dict[str, list[str]]]:
     return shown
 
 
-def _counts(samples: Samples) -> dict[str, Any]:
-    return {
-        name: {
+def _counts(model: PosteriorModel, samples: Samples, strict: bool) -> dict[str, Any]:
+    """Count the events of every sample, and say which are unlike those of the training."""
+    counts = {}
+    for name, one in samples.named.items():
+        flagged = model.outside(one.detector)
+        if strict and name == "data" and flagged.any():
+            raise DataError(
+                f"data: {model.outlier(one.detector.take(flagged))} in row {int(one.rows[one.selected][flagged][0])} "
+                "of its files is outside the training range; train on a wider sample, or measure without --strict to "
+                "have such events counted."
+            )
+        if flagged.any():
+            log.warning("%s: %d of %d events lie outside the training range", name, flagged.sum(), len(flagged))
+        counts[name] = {
             "events": len(one.weights),
             "selected": int(one.selected.sum()),
             **({} if one.truth is None else {"with_truth": int(one.defined.sum())}),
             "skipped": one.skipped,
+            "skipped_files": len(one.skipped_files),
+            "outside_training_range": int(flagged.sum()),
         }
-        for name, one in samples.named.items()
-    }
+    return counts
 
 
 def _unfoldings(config: MeasurementConfig, method: Method) -> int:

@@ -76,7 +76,6 @@ class Observed:
         simulation: Detector level of the simulated events, shape ``(events, columns)``; NaN where not selected.
         signal: That of data and background, same columns.
         truth: The true events of data, where these are known.
-        outside: Number of data events measured outside what the training saw.
     """
 
     problem: Problem
@@ -86,7 +85,6 @@ class Observed:
     simulation: Array
     signal: Array
     truth: DataTruth | None
-    outside: int
 
 
 @final
@@ -164,7 +162,6 @@ class Observer:
             seen.simulation,
             seen.signal,
             self._truth(samples.data),
-            int(self._model.outside(samples.data.detector).sum()),
         )
 
     def _look(self, samples: Samples, tick: Callable[[], None]) -> _Seen:

@@ -17,7 +17,7 @@ from castalia.data.feature_config import DataConfig
 from castalia.data.features import Features
 from castalia.data.readers import open_reader
 from castalia.data.table import Table
-from castalia.data.usable import usable_files
+from castalia.data.usable import UsableFiles, usable_files
 from castalia.errors import DataError
 
 __all__ = ["RecordedEvents", "read_events"]
@@ -41,6 +41,7 @@ class RecordedEvents:
         rows: Their positions in the whole input, all files one after the other, shape ``(events,)``.
         checksums: SHA-256 of the files by name.
         skipped: Number of bad rows left out.
+        skipped_files: Why files were left out, by their names.
     """
 
     detector: FeatureArrays
@@ -52,6 +53,7 @@ class RecordedEvents:
     rows: NDArray[np.int64]
     checksums: dict[str, str]
     skipped: int
+    skipped_files: dict[str, str]
 
     @property
     def learnable(self) -> FeatureArrays:
@@ -67,7 +69,13 @@ class RecordedEvents:
 
 
 def read_events(
-    model: PosteriorModel, paths: Sequence[Path], *, with_truth: bool, weighted: bool = True, skip_bad: int = 0
+    model: PosteriorModel,
+    paths: Sequence[Path],
+    *,
+    with_truth: bool,
+    weighted: bool = True,
+    skip_bad: int = 0,
+    skip_bad_files: bool = False,
 ) -> RecordedEvents:
     """Read all events of some files, those that were not selected included.
 
@@ -80,18 +88,19 @@ def read_events(
         with_truth: Whether they must hold the truth. Otherwise it is read where all of them do.
         weighted: Whether they must hold the weights, where the run has any. Otherwise events without weigh one each.
         skip_bad: Number of bad rows that may be left out.
+        skip_bad_files: Leave out whole files that cannot be used.
 
     Raises:
         DataError: If a file, column or row cannot be used, or no event is selected.
     """
-    features = model.features
-    columns = set.intersection(*(_columns_of(path, features) for path in paths))
-    if not weighted and features.data.weight is not None and features.data.weight not in columns:
-        features = replace(features, data=features.data.model_copy(update={"weight": None}))
-    wanted = tuple(name for name in features.columns if name not in _truth_columns(features))
-    if with_truth or columns >= set(_truth_columns(features)):
-        wanted = features.columns
-    usable = usable_files(paths, features, wanted, tree=features.data.tree)
+    features, truth = model.features, _truth_columns(model.features)
+    least = features if weighted else replace(features, data=features.data.model_copy(update={"weight": None}))
+    needed = tuple(name for name in least.columns if with_truth or name not in truth)
+    usable = usable_files(paths, least, needed, tree=features.data.tree, skip_bad=skip_bad_files)
+    columns = set.intersection(*(_columns_of(path, features) for path in usable.paths))
+    if features.data.weight not in columns:
+        features = least
+    wanted = tuple(name for name in features.columns if name not in truth or columns >= set(truth))
     policy, parts, before = BadRowPolicy(skip_bad), [], 0
     for path, file in usable.files.items():
         with open_reader(path, features.data.tree, layout=features.data.layout) as reader:
@@ -106,7 +115,7 @@ def read_events(
             f"{usable.paths[0]}: none of the {sum(len(part.table) for part in parts)} events is selected "
             f"(column '{features.data.selection}'); give a sample that holds selected events."
         )
-    return _joined(features.data, parts, usable.checksums, policy.skipped)
+    return _joined(features.data, parts, usable, policy.skipped)
 
 
 @final
@@ -161,7 +170,7 @@ def _flags(features: Features, table: Table) -> tuple[NDArray[np.bool_], NDArray
     return features.selected(table), np.ones(len(table), dtype=np.bool_) if found is None else found
 
 
-def _joined(data: DataConfig, parts: Sequence[_Part], checksums: dict[str, str], skipped: int) -> RecordedEvents:
+def _joined(data: DataConfig, parts: Sequence[_Part], usable: UsableFiles, skipped: int) -> RecordedEvents:
     identifiers = Table.concatenate(
         [part.table.select([name for name in data.identifiers if name in part.table]) for part in parts]
     )
@@ -180,8 +189,9 @@ def _joined(data: DataConfig, parts: Sequence[_Part], checksums: dict[str, str],
         np.concatenate([part.defined for part in parts]),
         identifiers,
         np.concatenate([part.rows for part in parts]),
-        checksums,
+        usable.checksums,
         skipped,
+        dict(usable.skipped),
     )
 
 

@@ -52,7 +52,9 @@ class Samples:
         return {name: sha256 for one in self.named.values() for name, sha256 in one.checksums.items()}
 
 
-def read_samples(model: PosteriorModel, config: MeasurementConfig, folder: Path, skip_bad: int = 0) -> Samples:
+def read_samples(
+    model: PosteriorModel, config: MeasurementConfig, folder: Path, skip_bad: int = 0, skip_bad_files: bool = False
+) -> Samples:
     """Read all files of a measurement.
 
     Args:
@@ -60,6 +62,7 @@ def read_samples(model: PosteriorModel, config: MeasurementConfig, folder: Path,
         config: The measurement.
         folder: What its file names are relative to.
         skip_bad: Number of bad rows that may be left out of each sample.
+        skip_bad_files: Leave out whole files that cannot be used, as long as each sample keeps one.
 
     Raises:
         DataError: If a file, column or row cannot be used, a sample has no selected event, a file comes twice, or
@@ -68,7 +71,9 @@ def read_samples(model: PosteriorModel, config: MeasurementConfig, folder: Path,
 
     def read(patterns: tuple[str, ...], key: str, *, with_truth: bool, weighted: bool = True) -> RecordedEvents:
         paths = matching_files(patterns, folder, key)
-        return read_events(model, paths, with_truth=with_truth, weighted=weighted, skip_bad=skip_bad)
+        return read_events(
+            model, paths, with_truth=with_truth, weighted=weighted, skip_bad=skip_bad, skip_bad_files=skip_bad_files
+        )
 
     background = {}
     for name, one in config.background.items():
