@@ -27,7 +27,8 @@ Floats = NDArray[np.float64]
 
 _QUANTITIES: Final = {"mass": (r"$m$", "GeV"), "pt": (r"$p_\mathrm{T}$", "GeV"), "eta": (r"$\eta$", "")}
 _COMPONENTS: Final = {"px": r"$p_x$", "py": r"$p_y$", "pz": r"$p_z$", "log_energy": r"$\log E$", "mass": r"$m$"}
-_EVENTS, _PANELS = 3, 6  # single events and panels of each whose posteriors are shown
+_SHOWN: Final = (0.1, 0.5, 0.9)  # quantiles, of the width of a posterior, at which single events are shown
+_PANELS: Final = 6  # of each of these events
 _BINS, _MIGRATION_BINS = 40, 8
 _NEAREST: Final = 1e-3  # distance from an object that is shown
 
@@ -43,7 +44,9 @@ WORDS: Final = {
         "Distributions of distances to the nearest measured object with ratio panels",
     ),
     "posteriors": (
-        "Posteriors of the pseudorapidity of single events; the line is the truth. A neutrino may have two solutions.",
+        "Posteriors of pseudorapidities; the line is the truth. The first column is the particle with the widest "
+        "posteriors, and the events are at the 10, 50 and 90 % quantile of that width. A neutrino may have two "
+        "solutions.",
         "Histograms of the draws of single events with the truth as a line",
     ),
     "ranks": (
@@ -54,6 +57,11 @@ WORDS: Final = {
     "coverage": (
         "Coverage of central intervals of 68 % and 95 %, corrected for the number of draws.",
         "Coverage of central intervals for every number",
+    ),
+    "masses": (
+        "Mass of each sum of particles, one draw for each event: as it is drawn, of the drawn four-momentum (where "
+        "that is not space-like), and of the sum of its drawn daughters. In coordinates of the decays all three agree.",
+        "Distributions of the masses of sums with ratio panels",
     ),
     "migration": (
         "Where the draws of each true bin are found, by the sum of all particles that has most of them.",
@@ -74,6 +82,7 @@ def draw_figures(folder: Path, events: JudgedEvents, draws: Draws, judged: Judge
     if tree.composites:
         panels = [panel for name in tree.composites for panel in _spectra(events, draws, name)]
         figures["spectra"] = ratio_grid(panels, columns=3)
+        figures["masses"] = ratio_grid(list(_masses(events, draws)), columns=2)
     if events.directions.eta.shape[1]:
         figures["directions"] = ratio_grid(list(_directions(events, draws)), columns=3)
     figures["posteriors"] = _posteriors(events, draws)
@@ -111,17 +120,44 @@ def _directions(events: JudgedEvents, draws: Draws) -> Iterator[RatioPanel]:
         yield RatioPanel(samples[0], samples[1:], edges, rf"$\log_{{10}} \Delta R$ of {plain(leaf)}", fold=True)
 
 
+def _masses(events: JudgedEvents, draws: Draws) -> Iterator[RatioPanel]:
+    tree = events.coordinates.tree
+    made = tree.stated_four_vectors(draws.one)
+    for composite, daughters in tree.composites.items():
+        stated, true = (_kinematics(events, numbers, composite)["mass"] for numbers in (draws.one, events.truth))
+        samples = (
+            Sample("Drawn mass", stated),
+            Sample(r"$\sqrt{E^2 - p^2}$", _mass_of(made[composite])),
+            Sample("Daughters", _mass_of(np.sum([made[one] for one in daughters], axis=0))),
+        )
+        low, high = np.quantile(true, [0.01, 0.97])
+        edges = np.linspace(low, high, _BINS + 1)
+        yield RatioPanel(Sample("Truth", true), samples, edges, rf"$m$ of {plain(composite)}", "GeV", fold=True)
+
+
+def _mass_of(momentum: Floats) -> Floats:
+    """Return the masses of four-momenta (px, py, pz, E) that are not space-like."""
+    square = np.square(momentum[:, 3]) - np.square(momentum[:, :3]).sum(axis=1)
+    return np.asarray(np.sqrt(square[square >= 0.0]))
+
+
 def _posteriors(events: JudgedEvents, draws: Draws) -> Figure:
-    leaves = events.coordinates.tree.leaves[:_PANELS]
-    rows = []
-    for event in range(_EVENTS):
-        panels = []
-        for leaf in leaves:
-            true = _kinematics(events, events.truth[event], leaf)["eta"]
-            made = _kinematics(events, draws.many[event], leaf)["eta"]
-            panels.append(PosteriorPanel(rf"$\eta$ of {plain(leaf)}", "", (Sample("Posterior", made),), float(true)))
-        rows.append(panels)
-    return posterior_grid(rows, [f"Event {event + 1}" for event in range(_EVENTS)])
+    """Show the particle with the widest posteriors first, in events where they are narrow, usual and wide."""
+    leaves = events.coordinates.tree.leaves
+    made = {leaf: _kinematics(events, draws.many, leaf)["eta"] for leaf in leaves}
+    widths = {leaf: values.std(axis=1) for leaf, values in made.items()}
+    widest = max(leaves, key=lambda leaf: float(widths[leaf].mean()))
+    shown = (widest, *(leaf for leaf in leaves if leaf != widest))[:_PANELS]
+    chosen = np.argsort(widths[widest])[np.round(np.multiply(_SHOWN, len(widths[widest]) - 1)).astype(int)]
+    true = {leaf: _kinematics(events, events.truth[chosen], leaf)["eta"] for leaf in shown}
+    rows = [
+        [
+            PosteriorPanel(rf"$\eta$ of {plain(leaf)}", "", (Sample("Posterior", made[leaf][event]),), true[leaf][row])
+            for leaf in shown
+        ]
+        for row, event in enumerate(chosen)
+    ]
+    return posterior_grid(rows, [f"Event {event + 1}" for event in chosen])
 
 
 def _ranks(events: JudgedEvents, judged: Judgement) -> Figure:

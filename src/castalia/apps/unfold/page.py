@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from castalia.apps.unfold.judging import JudgedEvents, Judgement
 from castalia.apps.unfold.results import CALIBRATED, MEASURES, calibrated
+from castalia.metrics.resolution import core_width
 from castalia.metrics.two_sample import TwoSampleTest
 from castalia.reports.document import FigureItem, Headline, Report, Section, Verdict
 from castalia.reports.tables import Cell, TableItem, cell, measured
@@ -39,7 +41,7 @@ def page_of(
         _distances(events, judged, control, figures),
         _calibration(events, judged, figures),
         Section("Single events", figures=_take(figures, "posteriors")),
-        _consistency(judged, figures),
+        _consistency(events, judged, figures),
         _method(events, judged),
     )
     return Report(
@@ -166,25 +168,25 @@ def _calibration(events: JudgedEvents, judged: Judgement, figures: Mapping[str, 
     )
 
 
-def _consistency(judged: Judgement, figures: Mapping[str, FigureItem]) -> Section:
-    rows = tuple(
-        (
-            Cell(name),
-            measured(one.shell.violation),
-            measured(one.shell.spacelike),
-            measured(one.daughters.violation),
-            measured(one.shell.drawn_peak.mean),
-            measured(one.shell.drawn_peak.width, one.shell.drawn_peak.error),
-            measured(one.daughters.peak.mean),
-        )
-        for name, one in judged.composites.items()
+def _consistency(events: JudgedEvents, judged: Judgement, figures: Mapping[str, FigureItem]) -> Section:
+    names, rows, peaks = list(events.coordinates.tree.numbers), [], []
+    for name, one in judged.composites.items():
+        shell, daughters = one.shell, one.daughters
+        rows.append((Cell(name), *(measured(x) for x in (shell.violation, shell.spacelike, daughters.violation))))
+        true = core_width(events.truth[:, names.index(f"{name}_mass")])
+        cores = (true, shell.drawn_peak, shell.computed_peak, daughters.peak)
+        pairs = [(measured(c.mean, c.width / c.events**0.5), measured(c.width, c.error)) for c in cores]
+        peaks.append((Cell(name), *chain.from_iterable(pairs)))
+    if not rows:
+        return Section("Consistency")
+    header = ("sum", "|M² − (E² − p²)| / σ", "fraction with E² < p²", "off the daughters' sum")
+    masses = ("truth", "M", "√(E² − p²)", "daughters")
+    cores_header = ("sum", *(f"{what}: {one} [GeV]" for what in masses for one in ("peak", "width")))
+    tables = (
+        TableItem("Masses and sums in the draws, medians", header, tuple(rows)),
+        TableItem("Peaks of the masses", cores_header, tuple(peaks), "Mean and width within three widths."),
     )
-    header = (
-        "sum", "|M² − (E² − p²)| / σ", "fraction with E² < p²", "off the daughters' sum", "peak of M [GeV]",
-        "its width [GeV]", "peak from the daughters [GeV]",
-    )  # fmt: skip
-    tables = (TableItem("Masses and sums in the draws, medians", header, rows),) if rows else ()
-    return Section("Consistency", tables=tables)
+    return Section("Consistency", figures=_take(figures, "masses"), tables=tables)
 
 
 def _method(events: JudgedEvents, judged: Judgement) -> Section:
