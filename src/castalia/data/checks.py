@@ -38,6 +38,10 @@ class BadRows:
     reasons: tuple[str, ...]
     where: str = ""
 
+    def __or__(self, other: BadRows) -> BadRows:
+        """Return what is bad by either of two checks of the same rows."""
+        return BadRows(self.mask | other.mask, (*self.reasons, *other.reasons), self.where)
+
 
 @final
 class BadRowPolicy:

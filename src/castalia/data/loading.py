@@ -13,6 +13,7 @@ from castalia.data.checks import BadRowPolicy, BadRows, check_table, check_targe
 from castalia.data.copies import content_keys, distinct_contents, distinct_files, given_once, overlap
 from castalia.data.feature_config import DataConfig
 from castalia.data.features import FeatureArrays, Features
+from castalia.data.list_shapes import unlike_lists
 from castalia.data.readers import open_reader
 from castalia.data.sidecar import input_sha256
 from castalia.data.splits import SPLITS, event_keys, identifier_columns, split_of
@@ -208,15 +209,16 @@ class _Loader:
 
     def _check_columns(self, table: Table, numbers: NDArray[np.int64], path: Path) -> BadRows:
         """Check every column, those of the targets for reconstructed events only."""
-        found = self._features.found(table)
+        found, where = self._features.found(table), str(path)
+        alike = unlike_lists(table, self._features, where, numbers)
         if found is None:
-            return check_table(table, self._schema, str(path), rows=numbers)
+            return check_table(table, self._schema, where, rows=numbers) | alike
         targets = [t.column for t in self._features.target.values()]
-        given = check_table(table.without(targets), self._schema, str(path), rows=numbers)
-        learned = check_table(table.select(targets).take(found), self._schema, str(path), rows=numbers[found])
-        mask = given.mask.copy()
-        mask[found] |= learned.mask
-        return BadRows(mask, (*given.reasons, *learned.reasons), str(path))
+        given = check_table(table.without(targets), self._schema, where, rows=numbers) | alike
+        learned = check_table(table.select(targets).take(found), self._schema, where, rows=numbers[found])
+        mask = np.zeros_like(given.mask)
+        mask[found] = learned.mask
+        return given | BadRows(mask, learned.reasons, where)
 
     def _check_targets(self, part: FeatureArrays, numbers: NDArray[np.int64], path: Path) -> BadRows:
         part = part.reconstructed

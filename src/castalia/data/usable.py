@@ -10,6 +10,7 @@ from typing import TypeAlias, final
 
 from castalia.data.copies import given_once
 from castalia.data.features import Features
+from castalia.data.list_shapes import refuse_shapes
 from castalia.data.readers import StoredColumn, open_reader
 from castalia.data.sidecar import input_sha256
 from castalia.errors import DataError
@@ -121,6 +122,7 @@ def _inspect(
     with open_reader(path, tree, rename, features.data.layout) as reader:
         stored = reader.columns()
         wanted = features.readable(columns, stored, str(path))
+        refuse_shapes(features, {name: stored[name] for name in wanted if name in stored}, str(path))
         if found is not None:
             wanted = (*wanted, *found(stored, str(path)))
         chunk = _CHUNK if found is None else _CHUNK_OF_LISTS

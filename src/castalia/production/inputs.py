@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from castalia.data.checks import BadRowPolicy, check_table
 from castalia.data.copies import distinct_contents
 from castalia.data.features import Features
+from castalia.data.list_shapes import unlike_lists
 from castalia.data.readers import open_reader
 from castalia.data.schema import Schema
 from castalia.data.table import Table
@@ -164,7 +165,9 @@ def _usable(
     flagged = features.data.selection in table
     selected = features.selected(table) if flagged else np.ones(len(table), dtype=np.bool_)
     good = ~selected
-    good[selected] = policy.keep(check_table(table.take(selected), features.input_schema, where, rows=rows[selected]))
+    chosen, numbers = table.take(selected), rows[selected]
+    bad = check_table(chosen, features.input_schema, where, rows=numbers)
+    good[selected] = policy.keep(bad | unlike_lists(chosen, features, where, numbers))
     return good
 
 

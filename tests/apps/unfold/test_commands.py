@@ -272,27 +272,6 @@ def test_a_dry_run_writes_nothing(folder, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def changed(count=300, **columns):
-    return events(count, seed=4).with_columns(columns)
-
-
-def test_bad_input_is_refused_by_name(folder, tmp_path):
-    number = 300
-    cases = {
-        "no_met": (events(number, seed=4).without(["met"]), "'met'"),
-        "infinite": (changed(met=np.full(number, np.inf)), "'met' has 300 values that are NaN or infinite"),
-        "negative": (changed(met=np.full(number, -1.0)), "'met' must be above 0"),
-        "mev": (changed(met=np.full(number, 4e4)), "'met'"),
-    }
-    for name, (table, what) in cases.items():
-        write(tmp_path / f"{name}.parquet", table)
-        words = ("unfold", "sample", folder / "run", tmp_path / f"{name}.parquet", "-o", tmp_path / "u.parquet")
-        assert what in here(*words).refused(3), name
-    (tmp_path / "page.root").write_text("<html>")
-    words = ("unfold", "sample", folder / "run", tmp_path / "page.root", "-o", tmp_path / "u.parquet")
-    assert "page.root" in here(*words).refused(3)
-
-
 def test_no_jets_and_ten_jets_and_what_is_outside(folder, tmp_path):
     count = 30
     table = events(count, seed=5)

@@ -15,6 +15,7 @@ from castalia.data.checks import BadRowPolicy, check_table
 from castalia.data.feature_arrays import FeatureArrays, ObjectArrays
 from castalia.data.feature_config import DataConfig
 from castalia.data.features import Features
+from castalia.data.list_shapes import unlike_lists
 from castalia.data.readers import open_reader
 from castalia.data.table import Table
 from castalia.data.usable import UsableFiles, usable_files
@@ -151,9 +152,9 @@ def _part(features: Features, table: Table, where: str, first_row: int, policy: 
     if has_truth:
         looked_at.append((table.select(names), defined))
     for columns, rows in looked_at:
-        numbers = np.flatnonzero(rows)
-        checked = check_table(columns.take(rows), features.input_schema, where, rows=numbers + first_row)
-        keep[numbers] &= policy.keep(checked)
+        numbers, chosen = np.flatnonzero(rows), columns.take(rows)
+        bad = check_table(chosen, features.input_schema, where, rows=numbers + first_row)
+        keep[numbers] &= policy.keep(bad | unlike_lists(chosen, features, where, numbers + first_row))
     table = table.take(keep)
     selected, defined = selected[keep], defined[keep]
     truth = None
