@@ -160,6 +160,18 @@ def test_another_topology_is_another_file(tmp_path: Path) -> None:
     assert unfolded.values.shape[:2] == (60, 3)
 
 
+def test_the_shown_consistency_loss_is_learned_by(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "unfold.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```toml\n(\[model\]\n[^`]*consistency[^`]*)```", page)
+    text = UNFOLDINGS["unfold_z.toml"].replace('coordinates = "decay_tree"', 'coordinates = "cartesian"')
+    (tmp_path / "z.toml").write_text(small(text).replace(SMALL, "[training]\nepochs = 1\n\n") + shown)
+    config = parse_config((tmp_path / "z.toml").read_text(), tmp_path / "z.toml", tmp_path)
+    events(config, tmp_path / "zjets.parquet", 300, 1)
+    here("unfold", "train", tmp_path / "z.toml", "-o", tmp_path / "run").good()
+    (history,) = (tmp_path / "run").glob("**/history*.jsonl")
+    assert "consistency" in history.read_text()
+
+
 def test_the_shown_measurement_is_valid() -> None:
     path = ROOT / "examples" / "unfold_measurement.toml"
     config = parse_measurement(path.read_text(), path, path.parent)
