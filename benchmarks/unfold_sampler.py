@@ -3,7 +3,8 @@
 The default model and the variational latent diffusion of ``unfold_comparison.py`` — its runs where they are there, or
 else trained alike — draw for the same unused events with 4 to 1,000 evaluations: the default by Runge-Kutta steps of
 four each, the diffusion by its ancestral, first-order and second-order samplers. Quality is the sum of the Wasserstein
-distances over all numbers in units of its floor, and the CRPS. Speed is a fraction of the floor, the time that the
+distances over all numbers in units of its floor, and the CRPS. An evaluation counts once, also where a draw contradicts
+the objects that were drawn for it and is made again. Speed is a fraction of the floor, the time that the
 matrix products of a draw take at the measured rate of large ones, one on each core.
 """
 

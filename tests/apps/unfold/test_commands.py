@@ -195,6 +195,9 @@ def test_only_selected_events_are_unfolded(folder, tmp_path):
     summary = here(*words).good().json
     assert (summary["events"], summary["unselected"]) == (300, 100)
     assert (np.asarray(read(tmp_path / "u.parquet")["event"]) % 4 > 0).all()
+    write(tmp_path / "none.parquet", table.with_columns({"good": np.zeros(400, dtype=bool)}))
+    said = here(*words[:3], tmp_path / "none.parquet", "-o", tmp_path / "none_u.parquet").good().err
+    assert "no event of the input is selected" in said
     words = ("unfold", "sample", tmp_path / "run", folder / "fresh.parquet", "-o", tmp_path / "other.parquet")
     assert "'good'" in here(*words).refused(3)
     # What was not selected is not looked at; the others are.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from castalia.rng import Stream
 from castalia.runs.inputs import check_rename
 
 __all__ = ["OUT_OF_RANGE", "SampleRequest", "SampleTask", "sample", "truth_columns"]
+
+log = logging.getLogger(__name__)
 
 OUT_OF_RANGE = "out_of_range"
 """Column that flags events measured outside what training saw."""
@@ -167,7 +170,7 @@ def sample(
     task = SampleTask(request, features, plan.first_event, _schema(model, features, plan, request.draws))
     if request.dry_run:
         return estimate_file(task, plan, request, numbers=request.draws)
-    return write_file(
+    summary = write_file(
         task,
         plan,
         request,
@@ -178,6 +181,9 @@ def sample(
         draws=request.draws,
         progress=progress,
     )
+    if not summary["events"]:
+        log.warning("%s: no event of the input is selected, so that the file holds none", request.output)
+    return summary
 
 
 def _flags(features: Features) -> tuple[str, ...]:
