@@ -3,7 +3,8 @@
 The measurement is known exactly, pass by pass: normal truth of one column, and of two that are correlated in data but
 not in simulation, smeared by a linear detector. Three arms unfold the same events: iterative Bayesian unfolding of
 histograms, OmniFold, and per-event posterior draws (exact ones, under the simulation's prior) whose prior is removed by
-importance weights. What trained models make of a known posterior is for the tests. In each pass, bias and width of the unfolded mean and covariance are taken over experiments.
+importance weights; what trained models make of a known posterior is for the tests. In each pass, bias and width of the
+unfolded mean and covariance are taken over experiments.
 
 The uncorrected bias is that of one pass: what an unfolding has that does not iterate.
 """
