@@ -86,7 +86,9 @@ def _draw(panel: PosteriorPanel, axes: Axes) -> None:
     axes.axvline(panel.truth, color=TARGET, linewidth=1.6, linestyle="--", label="Truth")
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(0.0, 1.25 * top)
-    axes.locator_params(axis="x", nbins=5)
+    # Where a quantity is known well its numbers have many digits.
+    narrow = edges[-1] - edges[0] < 0.1 * np.abs(edges).max()
+    axes.locator_params(axis="x", nbins=3 if narrow else 5)
     axes.locator_params(axis="y", nbins=5)
     axes.set_xlabel(axis_label(panel.label, panel.unit))
     axes.set_ylabel(f"Fraction of draws / {width:.2g} {panel.unit}".strip(), fontsize=9.0)
