@@ -5,8 +5,8 @@ the masses and distances of pairs are given (pairwise), that begins from both pr
 relations of objects with a weight of 1 (decay), with two of the three, with all, and with all and the high-level
 variables that the rival to beat has, boosted trees. Every arm has the same eight trials at 1,000 and at 4,000
 events, by the loss of all 32,000 validation events; at 16,000 the learning rate, or the kind of trees, is that of
-4,000, and fewer and more epochs, or trees, are tried. Five seeds, each with training events of its own (of 16,000 the
-fifth has those of the first). Judged on 100,000 test events by the code of ``castalia classify evaluate``. Each
+4,000, and fewer and more epochs, or trees, are tried. Five seeds, four of 16,000, each with training events of its
+own. Judged on 100,000 test events by the code of ``castalia classify evaluate``. Each
 pre-training is made once, for all seeds.
 
 A finished trial or training is a row of the result, and its run is kept, also for the other two benchmarks: the script

@@ -8,8 +8,8 @@ high-level variables. Top-quark pairs against heavy Higgs bosons (425, 325) and 
 and 16,000 events a class, other weights and shuffled relations not at 16,000. Every arm has the same eight trials at
 1,000 and at 4,000 events, made with heavy Higgs bosons, by the loss of all 32,000 validation events; at 16,000 the
 learning rate, or the kind of trees, is that of 4,000, and fewer and more epochs, or trees, are tried. The best epoch is
-that of the classes in all arms. Five seeds, each with training events of its own (of 16,000 the fifth has those of the
-first). Judged on 100,000 test events.
+that of the classes in all arms. Five seeds, four of 16,000, each with training events of its own. Judged on 100,000
+test events.
 
 The model of arXiv:2212.08759, graph attention 256 wide, is trained beside them with 4,000 events a class of heavy Higgs
 bosons and 20 epochs (published): w of 0 and 1 and random relations, three seeds, two learning rates tried.

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 import scan_heavy_higgs_data as scan
+from castalia.errors import MachineError
 from classify_cuts import digest_of
 from classify_data import FULL as FULL_PARTS
 from classify_data import QUICK as QUICK_PARTS
@@ -62,9 +63,13 @@ class Table:
     samples: str
 
     def trial(self, arm: Arm, size: Size, number: int, rows: Rows) -> Row:
-        """Train with the settings of a trial, and score it on all validation events."""
+        """Train with the settings of a trial, and score it on all validation events; one that diverges has no score."""
         settings, signal = tried(self.plan, arm, size, rows)[number], self.plan.signals[0]
-        run = self.bench.run(arm, signal, size.events, 1, settings)
+        try:
+            run = self.bench.run(arm, signal, size.events, 1, settings)
+        except MachineError as error:
+            nothing = {"runs": {}, "judging_seconds": 0.0, "samples": self.samples}
+            return {**settings, "validation_loss": None, "diverged": str(error), **nothing}
         file = self.bench.validation_file(signal)
         return self._row(run, lambda: {**settings, "validation_loss": validation_loss(run, file)})
 
@@ -173,7 +178,9 @@ def measure(tables: Sequence[Table], only: Sequence[str], sizes: Sequence[int]) 
 def best_trial(plan: Plan, arm: Arm, size: Size, rows: Rows) -> int:
     """Return the trial with the lowest validation loss; the only one where there is nothing to choose."""
     losses = [rows[key]["validation_loss"] for key in _trial_keys(plan, arm, size)]
-    return int(np.argmin(losses)) if losses else 0
+    if losses and not any(loss is not None for loss in losses):
+        raise MachineError(f"{arm.name} at {size.events}: diverges with the settings of every trial.")
+    return int(np.argmin([np.inf if loss is None else loss for loss in losses])) if losses else 0
 
 
 def tried(plan: Plan, arm: Arm, size: Size, rows: Rows) -> tuple[Settings, ...]:

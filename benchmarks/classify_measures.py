@@ -7,6 +7,8 @@ from dataclasses import asdict
 from typing import Any, Final, TypeAlias
 
 import numpy as np
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from castalia.apps.classify.judging import Judgement
 from castalia.apps.classify.relations import Relations
@@ -24,6 +26,7 @@ __all__ = [
     "cpu_hours",
     "curve_of",
     "curves_of",
+    "deviations",
     "difference",
     "learns",
     "row_of",
@@ -36,7 +39,9 @@ Row: TypeAlias = dict[str, Any]
 Rows: TypeAlias = Mapping[str, Any]
 
 AHEAD: Final = 3.0
-"""Standard errors by which what is called ahead is ahead."""
+"""Standard deviations by which what is called ahead is ahead: of a normal distribution, however few seeds there are."""
+
+_FARTHEST: Final = 37.0  # of what a double can tell from impossible
 
 GROUPS: Final = 50
 """Of events, whose shares in the AUC are kept, and replicas of the improvement: what pairs have in common."""
@@ -59,7 +64,7 @@ def row_of(judged: Judgement, relations: Relations | None) -> Row:
         "log_loss": judged.log_loss,
         "calibration_error": reliability.error.value,
         "calibration_error_debiased": reliability.error.debiased,
-        "auc_of_groups": [float(part.sum()) for part in np.array_split(judged.mean_auc.influence, GROUPS)],
+        "auc_of_groups": [_short(part.sum()) for part in np.array_split(judged.mean_auc.influence, GROUPS)],
     }
     if best is not None:
         place = int(np.argmin(np.abs(contest.curve.signal - best.signal)))
@@ -68,7 +73,7 @@ def row_of(judged: Judgement, relations: Relations | None) -> Row:
             "improvement": best.value,
             "improvement_error": best.error,
             "improvement_signal": best.signal,
-            "improvement_of_replicas": [round(float(one), 5) for one in best.signal / np.sqrt(left)],
+            "improvement_of_replicas": [_short(one) for one in best.signal / np.sqrt(left)],
         }
     if relations is not None:
         found = relations.found
@@ -81,7 +86,12 @@ def row_of(judged: Judgement, relations: Relations | None) -> Row:
     return row
 
 
-def difference(rows: Sequence[Row], others: Sequence[Row], what: str = "auc") -> tuple[float, float]:
+def _short(value: float) -> float:
+    """Round to five digits: hundreds of rows of a hundred numbers are one file."""
+    return float(f"{value:.5g}")
+
+
+def difference(rows: Sequence[Row], others: Sequence[Row], what: str = "auc") -> tuple[float, float, float]:
     """Return by how much a number of an arm is above another's, over the same seeds, with its error.
 
     Both arms of a seed learned from the same events, so that seeds are paired; all were judged on the same events,
@@ -93,7 +103,11 @@ def difference(rows: Sequence[Row], others: Sequence[Row], what: str = "auc") ->
         what: ``"auc"`` or ``"improvement"``.
 
     Returns:
-        The mean difference and its standard error; the error of one seed is that of the judged events alone.
+        The mean difference, its standard error, and the degrees of freedom of that: few where the spread of a few seeds
+        is most of it. The error of one seed is that of the judged events alone.
+
+    References:
+        Satterthwaite, An approximate distribution of estimates of variance components (1946): the degrees of freedom.
     """
     pairs = list(zip(rows, others, strict=True))
     seeds = np.array([one[what] - other[what] for one, other in pairs])
@@ -104,25 +118,32 @@ def difference(rows: Sequence[Row], others: Sequence[Row], what: str = "auc") ->
         name = "improvement_of_replicas"
         of_events = float(np.mean([np.subtract(one[name], other[name]) for one, other in pairs], axis=0).var(ddof=1))
     of_seeds = float(seeds.var(ddof=1)) / len(seeds) if len(seeds) > 1 else 0.0
-    return float(seeds.mean()), (of_events + of_seeds) ** 0.5
+    freedom = (of_events + of_seeds) ** 2 * (len(seeds) - 1) / of_seeds**2 if of_seeds else float("inf")
+    return float(seeds.mean()), (of_events + of_seeds) ** 0.5, freedom
+
+
+def deviations(value: float, error: float, freedom: float) -> float:
+    """Return the deviations of a normal distribution that are as rare as ``value`` by Student's distribution."""
+    # By the upper tail, which keeps its digits, of the size of the value.
+    rare = float(norm.isf(student.sf(abs(value) / error, freedom)))
+    return float(np.copysign(min(rare, _FARTHEST), value))
 
 
 def ahead(name: str, rows: Sequence[Row], others: Sequence[Row], what: str = "auc", least: float = AHEAD) -> Goal:
-    """Return the goal that an arm is ahead of another, in standard errors; without a value where one is missing.
+    """Return the goal that an arm is ahead of another, in standard deviations; without a value where one is missing.
 
     Args:
         name: What is compared, and where.
         rows: Rows of the arm, one a seed.
         others: Those of the other.
         what: ``"auc"`` or ``"improvement"``.
-        least: Standard errors wanted.
+        least: Standard deviations wanted.
     """
     known = bool(rows) and bool(others) and all(what in row for row in (*rows, *others))
-    value, error = difference(rows, others, what) if known else (None, None)
+    value, error, freedom = difference(rows, others, what) if known else (None, None, 0.0)
+    far = None if not error or value is None else deviations(value, error, freedom)
     titled = {"auc": "AUC", "improvement": "significance improvement"}[what]
-    return Goal(
-        f"{titled}, {name} [standard errors]", None if not error or value is None else value / error, ">=", least
-    )
+    return Goal(f"{titled}, {name} [standard deviations]", far, ">=", least)
 
 
 def learns(name: str, rows: Sequence[Row], least: float = 5.0) -> Goal:

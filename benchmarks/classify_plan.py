@@ -122,7 +122,7 @@ class Forms:
 # A step costs 0.17 ms an event on a quiet core, and 0.33 ms on a busy one: trials of all rates at 16,000 events would
 # take half of the whole time.
 FULL: Final = Forms(
-    (Size(1_000, 5, (20, 60), 128), Size(4_000, 5, (10, 30), 128), Size(16_000, 5, (10, 30), 256, tuned_at=4_000)),
+    (Size(1_000, 5, (20, 60), 128), Size(4_000, 5, (10, 30), 128), Size(16_000, 4, (10, 30), 256, tuned_at=4_000)),
     8,
     FULL_CUTS,
     {"width": 64, "heads": 4, "blocks": 6},

@@ -2,12 +2,12 @@
 
 Top-quark pairs against heavy Higgs bosons, by a transformer without features of pairs: from scratch; pre-trained on the
 types of objects, on their kinematics, on both; and, as a control, on events whose objects come from different events.
-Beside them the model and pretext of arXiv:2312.06909 with its optimiser, schedule and weight decay, from scratch and
-pre-trained. 1,000, 4,000 and 16,000 events a class, and 64,000 for the plateau of scratch and of both pretexts. Every
-arm has the same eight trials at 1,000 and at 4,000 events, by the loss of all 32,000 validation events; at 16,000 the
-learning rate is that of 4,000 and fewer and more epochs are tried, at 64,000 nothing is. Five seeds, each with training
-events of its own (of 16,000 the fifth has those of the first), and three at 64,000, where all have the same. Judged on
-100,000 test events by the code of ``castalia classify evaluate``.
+Beside them the model and pretext of arXiv:2312.06909, trained on the classes with its optimiser, schedule and weight
+decay, from scratch and pre-trained like the others. 1,000, 4,000 and 16,000 events a class, and 64,000 for the plateau
+of scratch and of both pretexts. Every arm has the same eight trials at 1,000 and at 4,000 events, by the loss of all
+32,000 validation events; at 16,000 the learning rate is that of 4,000 and fewer and more epochs are tried, at 64,000
+nothing is. Five seeds, four of 16,000, each with training events of its own, and three at 64,000, where all have the
+same. Judged on 100,000 test events by the code of ``castalia classify evaluate``.
 
 The unlabelled events, 570,000 to learn from, have another tune and another detector than the labelled ones. Each
 pre-training is made once: the seeds of the trainings that begin from it say nothing of how another one would be. How

@@ -223,7 +223,7 @@ class Bench:
             content["condition"] = {
                 name: {"column": name, "unit": unit} for name, unit in SEMILEPTONIC_OBSERVABLES.items()
             }
-        tuned, fixed = (dict(settings), {}) if arm.is_network else ({}, dict(settings))
+        tuned, fixed = (dict(settings), {}) if arm.is_network else ({}, {**settings, "seed": seed})
         content["model"] = {"preset": arm.preset, "options": {**options, **fixed}}
         content["training"] = {**arm.training, **tuned, "seed": seed}
         return tomli_w.dumps(content)

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 __all__ = [
     "FORMAT",
@@ -133,6 +133,10 @@ def _commit(root: Path) -> str | None:
     return found.stdout.strip() if found.returncode == 0 else None
 
 
+_LOADED: Final = _commit(ROOT)
+"""The commit whose code this process has, whatever is committed while it measures."""
+
+
 def _is_dirty(root: Path) -> bool:
     """Return whether anything but the results themselves differs from the commit."""
     found = _git(root, "status", "--porcelain", "--", ".", ":(exclude)benchmarks/results")
@@ -198,7 +202,7 @@ def _frame(name: str, paths: Sequence[str], seeds: Sequence[int], seconds: float
         "format": FORMAT,
         "name": name,
         "command": f"python {shlex.join(words)}",
-        "commit": _commit(root),
+        "commit": _LOADED if root == ROOT else _commit(root),
         "dirty": _is_dirty(root),
         "machine": machine(),
         "threads": _threads(),

@@ -69,7 +69,7 @@ def test_the_goals_are_the_designs():
     # At a weight that was said beforehand: the best of several would have more trials than its controls.
     assert len(names["decay"]) == 2 * 3 * 2 + 2
     assert all("w1 ahead of" in one for one in names["decay"])
-    assert "AUC, heavy_higgs, published_w1 ahead of published_random at 4000 [standard errors]" in names["decay"]
+    assert "AUC, heavy_higgs, published_w1 ahead of published_random at 4000 [standard deviations]" in names["decay"]
     assert len(names["combined"]) == 3 * (3 + 2 + 1)
     assert "expected calibration error, debiased, of all together on heavy_higgs at 1000" in names["combined"]
     assert "data saved by both at the AUC of scratch with 16000" in names["pretraining"]

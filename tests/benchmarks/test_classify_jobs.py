@@ -10,6 +10,7 @@ import classify_combined
 import classify_decay
 import classify_jobs as module
 import classify_pretraining
+from castalia.errors import MachineError
 from classify_cuts import Cuts
 from classify_jobs import Table, best_trial, jobs, measure, rows_of, table_of, tried, tuned_settings
 from classify_plan import FULL, FULL_CUTS, QUICK, QUICK_CUTS, Plan, Size, prolonged, trials_of
@@ -91,7 +92,7 @@ def test_every_arm_has_the_same_number_of_listed_trials_and_enough_seeds(plan, f
     if plan.arms[0].name == "published_w0":
         assert (seeds, trials, plan.sizes[0].epochs) == ({4000: 3}, {4000: 2}, (20,))
         return
-    assert seeds | {64_000: 3} == {1000: 5, 4000: 5, 16_000: 5, 64_000: 3}
+    assert seeds | {64_000: 3} == {1000: 5, 4000: 5, 16_000: 4, 64_000: 3}
     assert trials | {64_000: 0} == {1000: 8, 4000: 8, 16_000: 2, 64_000: 0}
 
 
@@ -116,6 +117,27 @@ def test_a_row_is_made_once_after_the_trials_that_it_needs(table):
     judged = [one for one in made if one[3] == 2 and one[1] == "zprime"]
     assert [one[4]["epochs"] for one in judged[:3]] == [2, 2, 2]  # of the second trial, made with the first signal
     assert made[-1][4] == {"learning_rate": 7e-3, "epochs": 20, "batch_size": 10, "ema": 0.99}
+
+
+def test_a_trial_that_diverges_is_not_chosen_and_stops_nothing(table, monkeypatch):
+    tables, _, _ = table
+    run = Bench.run
+
+    def diverging(self, arm, signal, events, seed, settings):
+        if arm.name == "w1" and settings.get("epochs") == 2:
+            raise MachineError("The loss is not finite.")
+        return run(self, arm, signal, events, seed, settings)
+
+    monkeypatch.setattr(Bench, "run", diverging)
+    rows, missing = measure(tables, [], [])
+    assert not missing
+    small, arm = PLAN.sizes[0], PLAN.arm("w1")
+    lost = [row for row in rows.values() if row.get("diverged") == "The loss is not finite."]
+    assert [(row["epochs"], row["validation_loss"]) for row in lost] == [(2, None)]
+    assert tuned_settings(PLAN, arm, small, rows)["epochs"] == 1
+    every = {key: {**row, "validation_loss": None} for key, row in rows.items()}
+    with pytest.raises(MachineError, match="w1 at 100: diverges with the settings of every trial"):
+        best_trial(PLAN, arm, small, every)
 
 
 def test_at_more_events_only_epochs_or_trees_are_tried(table):

@@ -1,16 +1,20 @@
 """What classification benchmarks keep: errors of pairs, tables over seeds, and the data that an arm saves."""
 
+import json
+
 import numpy as np
 import pytest
 
 from castalia.apps.classify.judging import JudgedClasses, judge
 from castalia.rng import Stream
+from classify_decay import FULL_PLANS
 from classify_measures import (
     GROUPS,
     ahead,
     cpu_hours,
     curve_of,
     curves_of,
+    deviations,
     difference,
     learns,
     row_of,
@@ -18,6 +22,7 @@ from classify_measures import (
     spares,
     summary,
 )
+from large_files import LIMIT
 
 EVENTS = 4_000
 
@@ -50,9 +55,8 @@ def test_a_row_is_what_was_judged(rows):
 
 @pytest.mark.parametrize("what", ["auc", "improvement"])
 def test_a_difference_on_the_same_events_has_a_smaller_error(rows, what):
-    value, error = difference(rows[1.1], rows[1.0], what)
-    back, same = difference(rows[1.0], rows[1.1], what)
-    assert (back, same) == (-value, error)
+    value, error, freedom = difference(rows[1.1], rows[1.0], what)
+    assert difference(rows[1.0], rows[1.1], what) == (-value, error, freedom)
     assert 0 < error < 0.7 * rows[1.0][0][f"{what}_error"]
     # Negative control: of other events the same arms cannot be told apart so well.
     name = {"auc": "auc_of_groups", "improvement": "improvement_of_replicas"}[what]
@@ -74,11 +78,43 @@ def test_the_same_difference_is_ahead_one_way_only(rows):
 
 def test_seeds_that_scatter_are_part_of_the_error(rows):
     scattered = [{**row, "auc": row["auc"] + move} for row, move in zip(rows[1.1], (-0.1, 0.0, 0.1), strict=True)]
-    assert difference(scattered, rows[1.0])[1] == pytest.approx(0.1 / np.sqrt(3), rel=0.1)
+    _, error, freedom = difference(scattered, rows[1.0])
+    assert error == pytest.approx(0.1 / np.sqrt(3), rel=0.1)
+    assert freedom == pytest.approx(2.0, rel=0.02)  # three seeds and hardly anything else
+    assert difference(rows[1.1][:1], rows[1.0][:1])[2] == np.inf
     spent = {"runs": {"classify-1": 2.0, "pretrained-1": 9.0}}
     table = summary([{**row, "settings": {}, **spent} for row in scattered])
     assert table["auc"]["spread"] == pytest.approx(0.1, rel=0.1)
     assert (table["seeds"], table["training_seconds"]["value"]) == (3, 2.0)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_few_seeds_that_are_called_ahead_by_chance_are_as_rare_as_of_many(seeds):
+    """Two arms that are the same: more than two deviations ahead one time in 44, however few seeds."""
+    noise = Stream(seeds, "nothing ahead").at().normal(size=(20_000, seeds))
+    means, errors = noise.mean(axis=1), noise.std(axis=1, ddof=1) / np.sqrt(seeds)
+    pairs = zip(means, errors, strict=True)
+    found = np.array([deviations(mean, error, seeds - 1) for mean, error in pairs])
+    expected = 0.02275
+    assert np.mean(found > 2.0) == pytest.approx(expected, abs=5 * np.sqrt(expected / 20_000))
+    assert np.mean(means / errors > 2.0) > 2 * expected  # control: standard errors taken for deviations
+    assert deviations(1.0, 0.01, np.inf) == pytest.approx(37.0)
+    assert deviations(-0.3, 0.1, np.inf) == pytest.approx(-3.0)
+
+
+def test_a_full_result_can_be_committed(rows):
+    row = {
+        **rows[1.1][0],
+        "settings": {"learning_rate": 1e-3},
+        "runs": {"classify-0123456789ab": 100.0},
+        "samples": "a",
+    }
+    trainings = sum(len(plan.arms_at(size)) * len(plan.signals) * size.seeds
+                    for plan in FULL_PLANS for size in plan.sizes)  # fmt: skip
+    content = {"values": {"rows": {f"heavy_higgs 16000 boosted_trees {i}": row for i in range(trainings)}}}
+    assert trainings > 200
+    assert len(json.dumps(content, indent=2)) < 0.9 * LIMIT
 
 
 def test_half_the_events_for_the_same_auc_is_a_factor_of_two():

@@ -48,7 +48,7 @@ def test_the_configuration_is_the_example_with_other_files_and_another_model(ben
     assert not config_of(bench, Arm("scratch", options=PLAIN)).relations
     trees = config_of(bench, OBSERVABLES, trees=7)
     assert len(trees.condition) == 12
-    assert trees.model.options == {"trees": 7}
+    assert trees.model.options == {"trees": 7, "seed": 3}
     random = config_of(bench, Arm("random", options={**PLAIN, "decay_weight": 1.0}, relations="random"))
     assert "random" in random.data.files[0]
     assert "random" in random.data.validation_files[0]
