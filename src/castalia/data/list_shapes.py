@@ -21,7 +21,7 @@ def refuse_shapes(features: Features, stored: Mapping[str, StoredColumn], where:
     """Refuse a file whose columns are lists where single numbers are declared, or the other way round.
 
     Args:
-        features: What is declared, in lists or of whole events; sections with ``[objects]`` are not looked at.
+        features: What is declared. Where ``[objects]`` says which columns are lists, they are looked at elsewhere.
         stored: How the columns of the file are stored.
         where: Name of the file.
 
@@ -29,20 +29,22 @@ def refuse_shapes(features: Features, stored: Mapping[str, StoredColumn], where:
         DataError: If one is.
     """
     given, modelled = features.sections
-    single = {f"{given} {name}": one.column for name, one in features.condition.items()}
-    single |= {f"{modelled} {name}": one.column for name, one in features.target.items()}
-    for name, column in single.items() if features.objects is None else ():
+    single = {one.column: f"{given} {name}" for name, one in features.condition.items()}
+    single |= {one.column: f"{modelled} {name}" for name, one in features.target.items()}
+    if features.typed is not None:
+        single |= dict.fromkeys(features.typed.event_columns, "an object of columns")
+    for column, name in single.items() if features.objects is None else ():
         if column in stored and stored[column].kind != "flat":
             raise DataError(
                 f"{where}: column '{column}' is a list per event, but {name} is one number; name a column of numbers, "
                 "or declare it as a feature of objects."
             )
-    for owner, listed in features.lists.items():
-        for name, one in listed.items():
-            if one.column in stored and stored[one.column].kind == "flat":
+    for owner, columns in _lists(features).items():
+        for column in columns:
+            if column in stored and stored[column].kind == "flat":
                 raise DataError(
-                    f"{where}: column '{one.column}' is one number per event, but {name} of the list '{owner}' needs a "
-                    f"list; name a column of lists, or declare it in {given}."
+                    f"{where}: column '{column}' is one number per event, but '{owner}' needs a list; name columns of "
+                    f"lists, or declare it in {given}."
                 )
 
 
@@ -56,8 +58,8 @@ def unlike_lists(table: Table, features: Features, where: str, rows: NDArray[np.
         rows: Row number of every row in it, shape ``(rows,)``.
     """
     mask, reasons = np.zeros(len(table), dtype=np.bool_), []
-    for listed in features.lists.values():
-        names = [one.column for one in listed.values() if one.column in table]
+    for columns in _lists(features).values():
+        names = [name for name in columns if name in table]
         for first, other in zip(names[:1] * len(names), names[1:], strict=False):
             lengths = [_lengths(table[name]) for name in (first, other)]
             bad = np.flatnonzero(lengths[0] != lengths[1])
@@ -68,6 +70,12 @@ def unlike_lists(table: Table, features: Features, where: str, rows: NDArray[np.
                     f"{lengths[0][bad[0]]} and {lengths[1][bad[0]]} in row {int(rows[bad[0]])})"
                 )
     return BadRows(mask, tuple(reasons), where)
+
+
+def _lists(features: Features) -> dict[str, tuple[str, ...]]:
+    """Return the columns of lists of equal length, by what they are lists of."""
+    declared = {owner: tuple(one.column for one in listed.values()) for owner, listed in features.lists.items()}
+    return declared | ({} if features.typed is None else features.typed.lists)
 
 
 def _lengths(column: Column) -> NDArray[np.int64]:

@@ -125,6 +125,23 @@ class TypedObjects:
         return tuple(dict.fromkeys(spec.name for spec in self._object_specs()))
 
     @property
+    def lists(self) -> dict[str, tuple[str, ...]]:
+        """Columns that hold a list for each event, by their collection, those of ancestors included."""
+        return {
+            one: (
+                *(f"{one}_{ending}" for ending in (*UNITS, *self.relations.values())),
+                *dict.fromkeys(name for kind in self.types.values() for name in kind.conditions(one)),
+            )
+            for one in self._collections()
+        }
+
+    @property
+    def event_columns(self) -> tuple[str, ...]:
+        """Columns of objects that every event has."""
+        given = (one.columns for one in self.types.values() if one.columns is not None)
+        return tuple(name for columns in given for ending in UNITS if (name := getattr(columns, ending)) is not None)
+
+    @property
     def ancestry_columns(self) -> tuple[str, ...]:
         """Columns that number the ancestors."""
         names = (f"{one}_{ending}" for one in self._collections() for ending in self.relations.values())

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
+from castalia.data.feature_arrays import ObjectArrays
+from castalia.data.layout import Layout, Variable
+from castalia.estimators.arrays import batch_from_arrays
 from castalia.estimators.classification.decorrelation import distance_correlation
+from castalia.estimators.registry import build
 from castalia.rng import Stream
+from castalia.training.config import TrainingConfig
+from castalia.training.fit import fit
+
+from .conftest import CLASS, OBJECTS
 
 ONES = torch.ones(300, dtype=torch.float64)
 
@@ -50,3 +59,31 @@ def test_a_weight_of_two_is_the_event_twice():
     found = distance_correlation(one, other, weight.double())
     assert torch.allclose(found, distance_correlation(one[rows], other[rows], torch.ones(len(rows)).double()))
     assert not torch.allclose(found, distance_correlation(one, other, ONES))  # negative control
+
+
+@pytest.mark.statistical
+def test_a_classifier_that_is_trained_not_to_follow_a_mass_follows_it_less():
+    """Of two features one follows the mass of the background; both tell the classes apart."""
+    layout = Layout((Variable("a"), Variable("b")), (CLASS, Variable("mass", "GeV")), {"objects": OBJECTS})
+    rng = Stream(2, "a mass to follow").at()
+
+    def events(count):
+        label, mass = rng.integers(0, 2, count), rng.exponential(50.0, count)
+        given = np.column_stack([label + mass / 50.0 + 0.5 * rng.normal(size=count), label + rng.normal(size=count)])
+        nothing = ObjectArrays(np.zeros((count, 1, len(OBJECTS))), np.ones((count, 1), dtype=np.bool_))
+        return batch_from_arrays(given, np.column_stack([label, mass]), objects={"objects": nothing})
+
+    training, validation = events(4_000), events(1_000)
+    found = {}
+    for weight in (0.0, 5.0):
+        network = build("mlp_classifier", {"hidden": [16], "decorrelation": weight, "augment": False}, layout, 1)
+        config = TrainingConfig(epochs=8, batch_size=256, learning_rate=1e-2, seed=1)
+        fit(network, training, validation, config)
+        background = validation.target.flat[:, 0] == 0
+        score = torch.softmax(network.logits(validation.condition), dim=1)[:, 1].detach()
+        mass, ones = validation.target.flat[background, 1], torch.ones(int(background.sum()))
+        follows = float(distance_correlation(score[background], mass, ones))
+        found[weight] = follows, float((score[~background][:, None] > score[background]).double().mean())
+    assert found[5.0][0] < 0.25 * found[0.0][0]
+    assert found[0.0][0] > 0.1
+    assert found[5.0][1] > 0.65  # what the other feature tells

@@ -72,6 +72,11 @@ def _prepare(config: ClassifyConfig, backbone: Backbone | None, request: TrainRe
     name, options = model.resolve()
     if options.get("freeze") and backbone is None:
         raise ConfigError("freeze = true would keep an untrained backbone; begin from a pre-training with --from.")
+    if config.decorrelation is not None and not options.get("decorrelation"):
+        log.warning(
+            "scores may follow '%s', as the option decorrelation of [model] is 0; evaluate says how much they do",
+            config.decorrelation.column,
+        )
     samples = _open_samples(config, request.skip_bad_files)
     training, validation = (_load(config, samples, split, request.skip_bad) for split in ("train", "validation"))
     check_types(tuple(config.objects), training)
