@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Self, final
+from typing import Final, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ ANCESTRY = "ancestry"
 
 UNITS = {"pt": "GeV", "eta": "", "phi": "rad", "mass": "GeV"}
 """What is read of every object, with units: the endings of its columns, and the first features in their order."""
+
+# What is far from any particle stands for something that is missing; a rounded mass may be a little below 0.
+_RANGES: Final[dict[str, tuple[float, float]]] = {"eta": (-20.0, 20.0), "mass": (-1.0, 14_000.0)}
 
 OBJECT_FEATURES = (*UNITS, "type")
 """Features of an object: its momentum, 0 for what it has not, and the number of its type."""
@@ -185,14 +188,16 @@ class TypedObjects:
             for collection in one.collections:
                 for name, unit in UNITS.items():
                     needs = positive if name == "pt" else ()
-                    yield ColumnSpec(name=f"{collection}_{name}", unit=unit, role="condition", needs=needs)
+                    full = f"{collection}_{name}"
+                    yield ColumnSpec(name=full, unit=unit, range=_RANGES.get(name), role="condition", needs=needs)
                 yield from (ColumnSpec(name=name, role="condition") for name in one.conditions(collection))
             if one.columns is not None:
                 # Nothing may be missing, so that 0 is a value, but what is below is a sentinel.
                 needs = (Need(value="at least 0", why="a transverse momentum"),)
                 for name, column in one.columns.model_dump(exclude_none=True).items():
                     own = needs if name == "pt" else ()
-                    yield ColumnSpec(name=column, unit=UNITS[name], role="condition", needs=own)
+                    limits = _RANGES.get(name)
+                    yield ColumnSpec(name=column, unit=UNITS[name], range=limits, role="condition", needs=own)
 
 
 def _of_type(table: Table, number: int, one: TypedObject, endings: tuple[str, ...]) -> ObjectArrays:

@@ -45,6 +45,8 @@ REFUSED = {
     "NaN in a list": (lambda: changed(**with_one("jet_pt", np.nan)), "'jet_pt' has 1 values that are NaN or infinite"),
     "infinite in a list": (lambda: changed(**with_one("jet_pt", np.inf)), "'jet_pt' has 1 values"),
     "MeV in a list": (lambda: changed(jet_pt=changed()["jet_pt"] * 1_000.0), "'jet_pt'"),
+    "a number for no direction": (lambda: changed(**with_one("jet_eta", -99.0)), "'jet_eta' has 1 values"),
+    "a number for no mass": (lambda: changed(**with_one("jet_mass", -99.0)), "'jet_mass' has 1 values"),
     "one number for a list": (lambda: changed(jet_pt=np.full(NUMBER, 30.0)), "but 'jet' needs a list"),
     "a list for one number": (lambda: changed(met_pt=changed()["jet_pt"]), "'met_pt' is a list per event"),
     "lists of unlike lengths": (lambda: changed(**longer(77)), "in row 77)"),
@@ -66,7 +68,9 @@ def test_a_prediction_refuses_by_name(name, folder, tmp_path):
     assert not (tmp_path / "s.parquet").exists()
 
 
-@pytest.mark.parametrize("name", ["NaN in a list", "one number for a list", "lists of unlike lengths"])
+@pytest.mark.parametrize(
+    "name", ["NaN in a list", "a number for no mass", "one number for a list", "lists of unlike lengths"]
+)
 def test_a_training_refuses_by_name(name, folder, tmp_path):
     make, what = REFUSED[name]
     write(tmp_path / "light.parquet", events(600, heavy=False))
@@ -75,6 +79,11 @@ def test_a_training_refuses_by_name(name, folder, tmp_path):
     assert what in sentence
     assert "heavy.parquet" in sentence
     assert not (tmp_path / "run").exists()
+
+
+def test_a_mass_that_was_rounded_below_zero_is_one(folder, tmp_path):
+    path = write(tmp_path / "rounded.parquet", changed(**with_one("jet_mass", -0.02)))
+    here("classify", "predict", folder / "run", path, "-o", tmp_path / "s.parquet").good()
 
 
 def test_bad_rows_are_left_out_where_asked(folder, tmp_path):
