@@ -65,7 +65,7 @@ def test_a_bound_holds(fitted):
     values = bounded(one.simulation.detector) / bounded.scale
     assert values.max() == pytest.approx(1.2)
     assert values.min() == pytest.approx(1 / 1.2)
-    assert bounded.at_bound(one.simulation.detector) == pytest.approx(np.mean(values > 1.1999))
+    assert bounded.at_bound(one.simulation.detector) == pytest.approx(np.mean(values > 1.2 - 1e-9))
 
 
 def test_a_warm_start_goes_on_from_what_was_learned(fitted):
@@ -139,11 +139,12 @@ def test_counts_that_no_training_event_had_change_no_ratio():
 @pytest.mark.statistical
 def test_rows_of_an_event_are_held_out_together():
     """Rows that come four times, and nothing to learn: held out one by one they would be learned by heart."""
-    rng = Stream(5, "copies").at()
-    spread = {}
-    one, other = np.repeat(rng.normal(size=(2, 3_000, 6)), 4, axis=1)
-    for each in (1, 4):
-        samples = ((values, np.ones(len(values))) for values in (one, other))
-        ratio = fit_ratio(*samples, tuple(Variable(f"z{i}") for i in range(6)), RatioConfig(), seed=1, each=each).ratio
-        spread[each] = np.std(np.log(ratio(rng.normal(size=(4_000, 6)))))
-    assert spread[4] < 0.7 * spread[1]
+    rng, variables = Stream(5, "copies").at(), tuple(Variable(f"z{i}") for i in range(6))
+    spread = {1: 0.0, 4: 0.0}
+    for seed in (1, 2, 3):
+        one, other = np.repeat(rng.normal(size=(2, 3_000, 6)), 4, axis=1)
+        for each in spread:
+            samples = ((values, np.ones(len(values))) for values in (one, other))
+            ratio = fit_ratio(*samples, variables, RatioConfig(), seed=seed, each=each).ratio
+            spread[each] += np.std(np.log(ratio(rng.normal(size=(4_000, 6)))))
+    assert spread[4] < 0.8 * spread[1]

@@ -45,7 +45,7 @@ def sharp(seed):
     simulation = simulated_events(truths[0], seen[0])
     problem = Problem((TruthColumn("z"),), (EDGES,), simulation, data, NO_EVENTS, NO_EVENTS, *drawn)
     truth = DataTruth(truths[1][:, None], np.ones(1_000), np.arange(1_000))
-    return Observed(problem, {}, (), ("z",), simulation.detector, data.detector, truth, 0)
+    return Observed(problem, {}, (), ("z",), simulation.detector, data.detector, truth)
 
 
 @pytest.mark.statistical
