@@ -156,8 +156,8 @@ def test_simulated_weights_of_both_signs_are_averaged():
 @pytest.mark.statistical
 def test_event_weights_count_as_events():
     one, rng = toy(1, EVENTS), Stream(8, "weights").at()
-    thin = rng.random(EVENTS) < 1 / (1 + np.exp(one.simulation.truth[:, 0]))  # kept with a known probability
-    weights = 1 + np.exp(one.simulation.truth[thin, 0])
+    thin = rng.random(EVENTS) < 1 / (1 + np.exp(1.5 * one.simulation.truth[:, 0]))  # kept with a known probability
+    weights = 1 + np.exp(1.5 * one.simulation.truth[thin, 0])
     simulation = simulated_events(one.simulation.truth[thin], one.simulation.detector[thin], weights)
     config = OmniFoldConfig(iterations=1)
     expected, events = one.known.unfolded(1), effective_events(weights)
