@@ -26,7 +26,7 @@ def measured(events, shift, seed):
 @pytest.fixture(scope="module")
 def simulation():
     one = measured(2 * EVENTS, 0.0, 1)
-    return Simulation(simulated_events(one.truth, one.detector), one.draws[:, :4].reshape(-1, 6))
+    return Simulation(simulated_events(one.truth, one.detector), PairEvents(one.truth, one.detector, one.draws[:, :4]))
 
 
 @pytest.mark.statistical
