@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import awkward as ak
@@ -11,6 +12,7 @@ import uproot
 from castalia_console import column_hashes, here, listing, read
 from z_toys import CONFIG, MASS, config, events, write
 
+from castalia.apps.unfold.model import open_model
 from castalia.apps.unfold.sample_file import read_unfolded
 
 TEST_EVENTS = 2_600
@@ -184,6 +186,17 @@ def test_events_without_a_truth_are_left_out(tmp_path):
     assert "only 1" in here(*words).refused(3)
     # Without that line the NaN are found.
     assert "NaN" in here("unfold", "train", config(tmp_path, epochs=1), "-o", tmp_path / "other").refused(3)
+
+
+def test_a_run_that_has_not_kept_the_largest_energy_is_opened(folder, tmp_path):
+    shutil.copytree(folder / "run", tmp_path / "run")
+    path = tmp_path / "run" / "models" / "posterior" / "model.json"
+    record = json.loads(path.read_text())
+    kept = record["extra"].pop("largest")
+    path.write_text(json.dumps(record))
+    found = open_model(tmp_path / "run").largest
+    assert (found > 0.0).all()
+    assert (found <= kept).all()
 
 
 def test_only_selected_events_are_unfolded(folder, tmp_path):

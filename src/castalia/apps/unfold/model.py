@@ -12,7 +12,7 @@ from castalia.apps.unfold.config import UnfoldConfig, parse_config
 from castalia.apps.unfold.coordinates import TruthCoordinates
 from castalia.apps.unfold.frame import Frame
 from castalia.apps.unfold.matching import Matching
-from castalia.apps.unfold.placed import Placed
+from castalia.apps.unfold.placed import Placed, energy_and_mass
 from castalia.apps.unfold.train import POSTERIOR, PRIOR
 from castalia.data.feature_arrays import FeatureArrays
 from castalia.data.features import Features
@@ -112,9 +112,7 @@ def open_model(path: Path) -> PosteriorModel:
     features, loaded = config.features(), load_model(folder.models / POSTERIOR)
     ranges, masses, largest = (loaded.extra.get(name) for name in ("ranges", "masses", "largest"))
     layout = replace(features.layout, target=loaded.layout.target)
-    if not (isinstance(masses, dict) and isinstance(ranges, dict) and isinstance(largest, list)) or tuple(
-        ranges
-    ) != summary_names(layout):
+    if not (isinstance(masses, dict) and isinstance(ranges, dict)) or tuple(ranges) != summary_names(layout):
         raise ModelError(f"{path}: the model's variables are not those of its config.toml; the run folder was changed.")
     kept = {leaf: tuple(float(value) for value in values) for leaf, values in masses.items()}
     coordinates = TruthCoordinates(config.truth.tree(), config.truth.coordinates, kept)
@@ -137,7 +135,8 @@ def open_model(path: Path) -> PosteriorModel:
         estimator,
         matching,
         prior[0],
-        np.array(largest, dtype=np.float64),
+        # The first runs have not kept it: then it is that of the kept events.
+        energy_and_mass(prior[0]).max(axis=0) if largest is None else np.array(largest, dtype=np.float64),
         ConditionRanges(*np.array(list(ranges.values()), dtype=np.float64).T),
         int(loaded.extra.get("without_frame", 0)),
         model_hash(folder.models / POSTERIOR),
