@@ -83,7 +83,7 @@ def distances(values: Array, weights: Array, data: PairEvents, counts: Array) ->
 
 
 def by_draws(
-    simulation: Simulation, data: PairEvents, counts: Array, seed: int, own_prior_known: bool = True
+    simulation: Simulation, data: PairEvents, counts: Array, seed: int, from_own_prior: bool = True
 ) -> list[list[float]]:
     """Unfold by posterior draws with importance weights; return the distances after 1, 2, … passes.
 
@@ -92,19 +92,19 @@ def by_draws(
         data: The events.
         counts: How often each of them counts.
         seed: Seed of the ratios.
-        own_prior_known: Take the draws for simulated events as the model's prior, instead of the simulation's truth.
+        from_own_prior: Take the draws for simulated events as the model's prior, instead of the simulation's truth.
     """
     truth = (simulation.events.truth, simulation.events.weights)
     others = simulation.unlearned
     drawn, one = others.draws.reshape(-1, others.draws.shape[2]), np.ones(len(others.truth))
     posterior = resampled(data.draws)
-    if own_prior_known:
+    if from_own_prior:
         own = own_prior(others.truth, others.draws, one, LAYOUT.target, RatioConfig(), seed)
         posterior = begun_with(posterior, own)
     passes = iterate_prior(
         posterior,
         counts,
-        (drawn, np.ones(len(drawn))) if own_prior_known else truth,
+        (drawn, np.ones(len(drawn))) if from_own_prior else truth,
         ClassifierRatio(LAYOUT.target, RatioConfig(), seed),
         passes=PASSES,
         rng=Stream(seed, "prior passes").at(),
@@ -138,7 +138,7 @@ def by_histograms(simulation: Simulation, data: PairEvents, counts: Array, seed:
 Arm = Callable[[Simulation, PairEvents, Array, int], list[list[float]]]
 ARMS: dict[str, Arm] = {
     "default": by_draws,
-    "default, truth as prior": partial(by_draws, own_prior_known=False),
+    "default, truth as prior": partial(by_draws, from_own_prior=False),
     "OmniFold": by_omnifold,
     "iterative Bayes": by_histograms,
 }

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
 from castalia.data.checks import BadRows
 from castalia.data.features import Features
 from castalia.data.readers import StoredColumn
-from castalia.data.table import Column, Table
+from castalia.data.table import Table, list_lengths
 from castalia.errors import DataError
 
 __all__ = ["refuse_shapes", "unlike_lists"]
@@ -61,7 +60,7 @@ def unlike_lists(table: Table, features: Features, where: str, rows: NDArray[np.
     for columns in _lists(features).values():
         names = [name for name in columns if name in table]
         for first, other in zip(names[:1] * len(names), names[1:], strict=False):
-            lengths = [_lengths(table[name]) for name in (first, other)]
+            lengths = [list_lengths(table[name]) for name in (first, other)]
             bad = np.flatnonzero(lengths[0] != lengths[1])
             if len(bad):
                 mask[bad] = True
@@ -76,9 +75,3 @@ def _lists(features: Features) -> dict[str, tuple[str, ...]]:
     """Return the columns of lists of equal length, by what they are lists of."""
     declared = {owner: tuple(one.column for one in listed.values()) for owner, listed in features.lists.items()}
     return declared | ({} if features.typed is None else features.typed.lists)
-
-
-def _lengths(column: Column) -> NDArray[np.int64]:
-    if isinstance(column, ak.Array):
-        return np.asarray(ak.to_numpy(ak.num(column, axis=1)), dtype=np.int64)
-    return np.full(len(column), column.shape[1] if column.ndim == 2 else 1)

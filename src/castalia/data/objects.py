@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from castalia.data.readers import StoredColumn
 from castalia.data.schema import Shape
-from castalia.data.table import Column, Table, jagged, jagged_parts
+from castalia.data.table import Column, Table, jagged, jagged_parts, list_lengths
 from castalia.errors import DataError
 
 __all__ = ["ObjectOrder", "column_like"]
@@ -109,7 +109,7 @@ def _common_counts(table: Table, names: Sequence[str]) -> tuple[Integers, int | 
             raise DataError(f"column '{name}' is one number per event, not a list; declare it per = \"event\".")
         fixed = None if isinstance(column, ak.Array) else int(column.shape[1])
         lengths.add(fixed)
-        counts = np.full(len(table), fixed) if fixed is not None else jagged_parts(column)[0]
+        counts = list_lengths(column)
         if first is None:
             first = counts
         elif not np.array_equal(first, counts):

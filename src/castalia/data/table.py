@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from castalia.errors import DataError
 
-__all__ = ["Column", "Regrouper", "Table", "jagged", "jagged_parts"]
+__all__ = ["Column", "Regrouper", "Table", "jagged", "jagged_parts", "list_lengths"]
 
 Column: TypeAlias = NDArray[Any] | ak.Array
 """One column: numpy of shape ``(rows,)`` or ``(rows, length)``, or an awkward ``rows * var * number``."""
@@ -33,8 +33,14 @@ def jagged(counts: NDArray[np.integer[Any]], values: NDArray[Any]) -> ak.Array:
 
 def jagged_parts(column: ak.Array) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Return the list lengths, shape ``(rows,)``, and the flat values of a jagged column."""
-    counts = np.asarray(ak.to_numpy(ak.num(column, axis=1)), dtype=np.int64)
-    return counts, np.asarray(ak.to_numpy(ak.flatten(column, axis=1)))
+    return list_lengths(column), np.asarray(ak.to_numpy(ak.flatten(column, axis=1)))
+
+
+def list_lengths(column: Column) -> NDArray[np.int64]:
+    """Return the number of values in each row of a column, shape ``(rows,)``; 1 where there are no lists."""
+    if isinstance(column, ak.Array):
+        return np.asarray(ak.to_numpy(ak.num(column, axis=1)), dtype=np.int64)
+    return np.full(len(column), column.shape[1] if column.ndim == 2 else 1, dtype=np.int64)
 
 
 @final

@@ -65,6 +65,13 @@ def pull(one, found, passes, budget=BUDGET):
     return worst_pull(one.known, one.known.unfolded(passes), values, found.posterior.weights.ravel(), EVENTS, budget)
 
 
+def imperfect(counter):
+    """A measurement, the prior of a model that has its simulation a little wrong, and random numbers."""
+    one = toy(1, EVENTS)
+    own = Normal(one.known.simulated.mean + 0.3, one.known.simulated.covariance)
+    return one, own, Stream(counter, "imperfect model").at()
+
+
 @pytest.mark.statistical
 @pytest.mark.parametrize("columns", [1, 2])
 @pytest.mark.parametrize("kind", ["resampled", "retrained"])
@@ -92,9 +99,7 @@ def test_the_ratio_may_come_from_a_classifier():
 @pytest.mark.statistical
 def test_a_models_own_prior_does_not_accumulate():
     """Draws of a model that has the simulation a little wrong, for data that are as simulated."""
-    one = toy(1, EVENTS)
-    rng = Stream(6, "imperfect model").at()
-    own = Normal(one.known.simulated.mean + 0.3, one.known.simulated.covariance)
+    one, own, rng = imperfect(6)
     seen = [one.known.detector.detect(one.known.simulated.sample(EVENTS, rng), rng) for _ in range(2)]
     data, simulated = (one.known.detector.draws(x, own, DRAWS, rng) for x in seen)
     truth = one.simulation.truth, one.simulation.weights
@@ -116,9 +121,7 @@ def test_a_models_own_prior_does_not_accumulate():
 @pytest.mark.parametrize("drawn", [1, 4])
 def test_what_a_model_has_of_its_own_is_learned_from_few_draws(drawn):
     """The mean of draws for simulated events, weighed by what was learned from as many others."""
-    one = toy(1, EVENTS)
-    rng = Stream(7, "own prior").at()
-    own = Normal(one.known.simulated.mean + 0.3, one.known.simulated.covariance)
+    one, own, rng = imperfect(7)
     truth = one.known.simulated.sample(2 * EVENTS, rng)
     draws = one.known.detector.draws(one.known.detector.detect(truth, rng), own, DRAWS, rng)
     weights = np.ones(EVENTS)
@@ -141,9 +144,7 @@ def test_what_a_model_has_of_its_own_is_learned_from_few_draws(drawn):
 @pytest.mark.parametrize("draws", [2, 4])
 def test_few_draws_are_normalised_as_many_are(draws):
     """The mean of draws with the exact ratio for weights; under the truth's prior it is the truth's."""
-    one = toy(1, EVENTS)
-    rng = Stream(8, "few draws").at()
-    own = Normal(one.known.simulated.mean + 0.3, one.known.simulated.covariance)
+    one, own, rng = imperfect(8)
     seen = one.known.detector.detect(one.known.simulated.sample(10 * EVENTS, rng), rng)
     values = one.known.detector.draws(seen, own, 400, rng)[:, :, 0]
     exponent = np.square(values[:, :, None] - [own.mean[0], one.known.simulated.mean[0]])
