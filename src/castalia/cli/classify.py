@@ -117,6 +117,9 @@ def predict(
     tree: Tree = None,
     skip_bad: SkipBad = 0,
     skip_bad_files: SkipBadFiles = False,
+    members: Annotated[
+        bool, typer.Option("--members", help="Append the scores by every member of the ensemble, too.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at an event outside the training range.")] = False,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -139,6 +142,7 @@ def predict(
         tree=tree,
         skip_bad=skip_bad,
         skip_bad_files=skip_bad_files,
+        members=members,
         strict=strict,
         resume=resume,
         overwrite=overwrite,

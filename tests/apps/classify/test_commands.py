@@ -162,6 +162,38 @@ def test_a_stopped_training_goes_on_to_the_same_bits(folder, tmp_path):
         assert weights(stopped.output, name) == weights(begin.output, name)
 
 
+def test_every_member_of_an_ensemble_scores(folder, tmp_path):
+    model = MODEL.replace("[model]", "[model]\nmembers = 3")
+    path = absolute(folder, config(tmp_path, model=model, training=TRAINING.replace("epochs = 4", "epochs = 1")))
+    train(TrainRequest(path, tmp_path / "run"))
+    words = ("classify", "predict", tmp_path / "run", folder / "fresh_light.parquet", "--members", "-o")
+    here(*words, tmp_path / "scores.parquet").good()
+    table = read(tmp_path / "scores.parquet")
+    scores = ["score_light", "score_heavy"]
+    members = [f"{name}_member_{member}" for member in (1, 2) for name in scores]
+    assert table.names[-8:] == ("event_index", *scores, *members, "out_of_range")
+    run = ClassifierRun.open(tmp_path / "run")
+    batch = run.events(fresh(folder)).batch
+    for member, name in enumerate(("score_heavy", "score_heavy_member_1", "score_heavy_member_2")):
+        np.testing.assert_allclose(run.member(member).probabilities(batch)[:600, 1], table[name], rtol=1e-6)
+    assert not np.allclose(table["score_heavy_member_1"], table["score_heavy_member_2"])
+    sidecar = json.loads((tmp_path / "scores.parquet.json").read_text())
+    assert len(set(sidecar["provenance"]["members"])) == 3
+    # Twice itself: what an earlier prediction appended is replaced, and nothing appears twice.
+    here(
+        "classify",
+        "predict",
+        tmp_path / "run",
+        tmp_path / "scores.parquet",
+        "--members",
+        "-o",
+        tmp_path / "again.parquet",
+    ).good()
+    assert column_hashes(tmp_path / "again.parquet") == column_hashes(tmp_path / "scores.parquet")
+    words = ("classify", "predict", folder / "run", folder / "fresh_light.parquet", "--members")
+    assert "was trained without members" in here(*words, "-o", tmp_path / "no.parquet").refused(4)
+
+
 def test_a_dry_run_writes_nothing(folder, tmp_path):
     before = listing(folder)
     for words in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
@@ -147,18 +148,33 @@ def test_gradients_reach_what_is_trained(make, network):
         assert bool(parameter.grad.abs().sum() > 0), name
 
 
-def test_a_frozen_backbone_is_not_trained_and_a_slow_one_slowly(make, backbone):
+def test_a_frozen_backbone_is_not_trained(make, backbone):
     frozen, _ = make(backbone, freeze=True)
     (objective,) = frozen.objectives()
     inside = {id(p) for p in frozen.backbone.parameters()}
     assert not inside & {id(p) for p in objective.parameters}
     assert {id(p) for p in objective.parameters} | inside == {id(p) for p in frozen.parameters()}
-    slow, _ = make(backbone, backbone_rate=0.1)
+
+
+def test_each_layer_learns_more_slowly_than_the_one_above(make, backbone):
+    slow, _ = make(backbone, layer_rate=0.5)
     (objective,) = slow.objectives()
-    inside = {id(p) for p in slow.backbone.parameters()}
-    assert all(
-        rate == (0.1 if id(p) in inside else 1.0) for p, rate in zip(objective.parameters, objective.rates, strict=True)
-    )
+    rates = dict(zip(map(id, objective.parameters), objective.rates, strict=True))
+    found = {name: rates[id(parameter)] for name, parameter in slow.named_parameters()}
+    lowest = min(found.values())
+    assert lowest < 0.5
+    for name, rate in found.items():
+        block = re.fullmatch(r"backbone\.(blocks|event_blocks)\.(\d+)\..*", name)
+        if not name.startswith("backbone."):
+            expected = 1.0
+        elif name.startswith("backbone.last."):
+            expected = 0.5
+        elif block is None:
+            expected = lowest
+        else:  # counted from the end, those of the event behind the others
+            above = len(slow.backbone.stack()) - 1 - int(block[2])
+            expected = 0.5 ** (1 + above - (len(slow.backbone.blocks) if block[1] == "event_blocks" else 0))
+        assert rate == expected, name
 
 
 def test_temperature_mends_a_planted_overconfidence(make, kind):

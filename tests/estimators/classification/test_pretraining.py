@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -14,7 +16,7 @@ from castalia.rng import Stream
 from castalia.training.config import TrainingConfig
 from castalia.training.fit import fit
 
-from .conftest import OBJECTS, toy
+from .conftest import OBJECTS, toy, with_objects
 
 UNLABELLED = Layout((), (), {"objects": OBJECTS})
 BACKBONES = {
@@ -79,6 +81,24 @@ def test_what_is_hidden_is_not_seen(encoder):
     logits = estimator.type_logits(batch.condition, hidden)[there]
     assert torch.equal(estimator.type_logits(other, hidden)[there], logits)
     assert not torch.equal(estimator.type_logits(other, ~hidden)[there], logits)  # negative control
+
+
+def test_padding_changes_no_type():
+    estimator = build("object_pretraining", {"backbone": BACKBONES["transformer"]}, UNLABELLED)
+    batch = _unlabelled(50)
+    estimator.prepare([batch])
+    objects = batch.condition.objects["objects"]
+    mask, hidden = objects.mask.clone(), torch.zeros_like(objects.mask)
+    mask[:, 3] = False
+    logits = []
+    for junk in (0.0, math.nan, 1e30):
+        values = objects.values.clone()
+        values[:, 3] = junk
+        logits.append(estimator.type_logits(with_objects(batch.condition, values, mask), hidden)[mask])
+    assert torch.equal(logits[0], logits[1])
+    assert torch.equal(logits[0], logits[2])
+    there = estimator.type_logits(batch.condition, hidden)[mask]
+    assert not torch.equal(there, logits[0])  # negative control: the object exists
 
 
 @pytest.mark.parametrize("encoder", list(BACKBONES))

@@ -27,6 +27,7 @@ from castalia.estimators.base import Batch, Classifier, Estimator
 from castalia.estimators.storage import load_model, model_hash
 from castalia.metrics.support import ConditionRanges, outside
 from castalia.runs.folder import RunFolder
+from castalia.runs.members import load_member
 from castalia.runs.ranges import summary_names, summary_of_events
 from castalia.runs.seen import unseen
 from castalia.runs.unlearned import files_to_judge_on, load_unlearned
@@ -114,6 +115,14 @@ class ClassifierRun:
             ConditionRanges(*np.array(list(ranges.values()), dtype=np.float64).T),
             model_hash(folder.models / CLASSIFIER),
         )
+
+    def member(self, number: int) -> ClassifierRun:
+        """Return the run with another model of its ensemble; 0 is the nominal one.
+
+        Raises:
+            ModelError: If that model is missing or damaged.
+        """
+        return replace(self, estimator=load_member(self.folder.models, number, CLASSIFIER).eval())
 
     def outside(self, arrays: FeatureArrays) -> NDArray[np.bool_]:
         """Flag events that lie outside what training saw in any variable, object or number of objects."""

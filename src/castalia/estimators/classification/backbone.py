@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, final
 
@@ -140,6 +140,7 @@ class Backbone(nn.Module, ABC):
     Attributes:
         FOR_EVENTS: Names of the layers that the vectors of objects do not depend on.
         kinematics: Scaling of what is seen.
+        last: Normalisation of what comes out.
     """
 
     FOR_EVENTS: ClassVar[frozenset[str]] = frozenset()
@@ -150,6 +151,7 @@ class Backbone(nn.Module, ABC):
         self.kinematics = Kinematics()
         self.embedding = nn.Linear(len(KINEMATICS) + types, config.width)
         self.normal = nn.LayerNorm(config.width)
+        self.last = nn.LayerNorm(config.width)
 
     def update(self, objects: ObjectTensors, weight: Tensor) -> None:
         """Take events into the statistics of the scaling, see ``Kinematics.update``."""
@@ -199,6 +201,21 @@ class Backbone(nn.Module, ABC):
             if name in self.FOR_EVENTS:
                 yield from module.parameters()
 
+    def by_depth(self) -> Iterator[tuple[int, nn.Parameter]]:
+        """Yield every parameter after the number of its layer, from 1 for the last block to the embedding's.
+
+        What reads off vectors goes with the last block, and what all blocks are given of pairs with the embedding.
+        """
+        blocks = self.stack()
+        depth = {id(one): number for number, block in enumerate(reversed(blocks), 1) for one in block.parameters()}
+        depth |= {id(one): 1 for one in self.last.parameters()}
+        for one in self.parameters():
+            yield depth.get(id(one), len(blocks) + 1), one
+
+    @abstractmethod
+    def stack(self) -> Sequence[nn.Module]:
+        """Return the blocks in the order in which elements go through them."""
+
     @abstractmethod
     def encode(self, elements: Tensor, mask: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Let elements see one another.
@@ -225,7 +242,10 @@ class TransformerBackbone(Backbone):
         self.blocks = nn.ModuleList(
             AttentionBlock(config.width, config.heads, config.expansion) for _ in range(config.blocks)
         )
-        self.last = nn.LayerNorm(config.width)
+
+    def stack(self) -> Sequence[nn.Module]:
+        """Return the blocks; see ``Backbone.stack``."""
+        return [*self.blocks]
 
     def encode(self, elements: Tensor, mask: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Let elements see one another; see ``Backbone.encode``."""
@@ -256,7 +276,10 @@ class GraphBackbone(Backbone):
             nn.ModuleList(GraphAttentionBlock(config.width, config.heads, features) for _ in range(count))
             for count in (config.blocks, config.event_blocks)
         )
-        self.last = nn.LayerNorm(config.width)
+
+    def stack(self) -> Sequence[nn.Module]:
+        """Return the blocks; see ``Backbone.stack``."""
+        return [*self.blocks, *self.event_blocks]
 
     def encode(self, elements: Tensor, mask: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Let elements see one another; see ``Backbone.encode``."""

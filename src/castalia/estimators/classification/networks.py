@@ -37,14 +37,15 @@ class _NetworkConfig(TrainedClassifierConfig):
         relations: Number of declared relations.
         left_out: Pairs of types of objects whose relation is not learned, such as lepton and missing momentum.
         freeze: Whether the backbone stays as it is, as after ``adopt``.
-        backbone_rate: Learning rate of the backbone in units of that of the heads.
+        layer_rate: Learning rate of each layer of the backbone in units of that of the layer above; the heads, which
+            are the topmost, have the whole.
     """
 
     decay_weight: float = Field(default=0.0, ge=0)
     relations: int = Field(default=0, ge=0)
     left_out: tuple[tuple[int, int], ...] = ()
     freeze: bool = False
-    backbone_rate: float = Field(default=1.0, gt=0)
+    layer_rate: float = Field(default=1.0, gt=0, le=1)
 
 
 @final
@@ -150,10 +151,13 @@ class _NetworkClassifier(EventClassifier):
         """Return the one objective: the cross-entropy of the classes, that of the relations, and the penalty.
 
         Of validation events, in evaluation mode, the relations are a term that does not count.
+
+        References:
+            Howard and Ruder, Universal language model fine-tuning (arXiv:1801.06146), section 3.2, for the rates.
         """
-        backbone = {id(parameter) for parameter in self.backbone.parameters()}
-        trained = [p for p in self.parameters() if not (self.config.freeze and id(p) in backbone)]
-        rates = tuple(self.config.backbone_rate if id(p) in backbone else 1.0 for p in trained)
+        depth = {id(parameter): depth for depth, parameter in self.backbone.by_depth()}
+        trained = [p for p in self.parameters() if not (self.config.freeze and id(p) in depth)]
+        rates = tuple(self.config.layer_rate ** depth.get(id(p), 0) for p in trained)
         return (Objective("cross_entropy", tuple(trained), self._loss, rates=rates),)
 
     def scores(self, objects: ObjectTensors, flat: Tensor) -> Tensor:
