@@ -57,7 +57,10 @@ def learning_figure(lines: Sequence[LearningLine], label: str, tag: str = "") ->
             axes.fill_between(
                 line.sizes, line.value - error, line.value + error, color=colour, alpha=0.25, linewidth=0.0
             )
-            axes.plot(line.sizes, line.value, color=colour, marker=marker, markersize=4.5, label=line.name)
+            style = "-" if number < len(MODELS) else "--"
+            axes.plot(
+                line.sizes, line.value, color=colour, marker=marker, markersize=4.5, linestyle=style, label=line.name
+            )
         axes.set_xscale("log")
         sizes = np.unique(np.concatenate([line.sizes for line in lines]))
         axes.xaxis.set_major_locator(FixedLocator(sizes.tolist()))
