@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import sys
+import tomllib
 from pathlib import Path
 
 import awkward as ak
@@ -28,6 +29,7 @@ SHOWN_CONFIGS = {name: text for name, text in CONFIGS.items() if "[objects." in 
 PRETRAININGS = {name for name, text in SHOWN_CONFIGS.items() if "[classes]" not in text}
 DEMO = {"demo classify": "classify.toml", "demo classify pretraining": "classify_pretrain.toml"}
 EVENTS = 400
+OPEN_DATA = ROOT / "examples" / "open_data"
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -149,13 +151,30 @@ def test_the_shown_export_is_one_of_a_classifier(desk: Path, tmp_path: Path, mon
 
 
 @pytest.mark.usefixtures("small_demo")
-def test_the_demo_pre_trains_on_measured_events(tmp_path: Path) -> None:
-    measured = real_events("heptutorial_ww.root")
+@pytest.mark.parametrize("name", ["heptutorial_ww.root", "dimuons_100k.hdf5", "zmumu_run2011a.csv"])
+def test_the_demo_pre_trains_on_measured_events(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = real_events(name)
+    declared = {
+        layout: re.sub(r"^\[model\]\n.+\n", "", text, flags=re.M) for layout, text in demo_classify.REAL.items()
+    }
+    monkeypatch.setattr(demo_classify, "REAL", declared)
     ended = here("demo", "classify", "--quick", "-o", tmp_path / "demo", "--real", measured)
     assert ended.code in (0, 5), ended.err  # as above
     record = json.loads((tmp_path / "demo" / "backbone" / "run.json").read_text())
     assert [*record["inputs"]] == [str(measured)]
     assert not list((tmp_path / "demo").glob("unlabelled*"))
+
+
+@pytest.mark.parametrize("layout", demo_classify.REAL)
+def test_what_the_demo_declares_of_measured_events_is_what_the_examples_do(layout: str) -> None:
+    shown = {tomllib.loads(path.read_text())["data"].get("layout"): path for path in OPEN_DATA.glob("*.toml")}
+    example = tomllib.loads(shown[layout].read_text())
+    text = "[data]\nfiles = []\nlayout = 'x'\n" + demo_classify.REAL[layout]
+    ours = tomllib.loads(text)
+    assert ours["data"].get("identifiers") == example["data"].get("identifiers")
+    assert ours.get("model") == example.get("model")
+    assert [*ours["objects"].values()] == [*example["objects"].values()]
+    assert {*ours["objects"]} <= {*tomllib.loads(CONFIGS["classify.toml"])["objects"]}
 
 
 def test_measured_events_that_the_demo_cannot_read_are_refused_before_any_work(tmp_path: Path) -> None:

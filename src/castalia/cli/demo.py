@@ -34,7 +34,7 @@ def demo(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Of classify: pre-train on this file of CMS open-data record 212 (see castalia data fetch).",
+            help="Of classify: pre-train on this file of CMS open data: record 212 (castalia data fetch), or muons.",
         ),
     ] = None,
     seed: SeedOption = 1,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from castalia.cli.demo_steps import DemoSteps, say
-from castalia.errors import CastaliaError
+from castalia.errors import CastaliaError, DataError
 
 if TYPE_CHECKING:
     from castalia.production.collider import ColliderRequest
@@ -69,21 +69,36 @@ options = {{{{ decay_weight = {{decay_weight}} }}}}     # learn the relations be
 
 PRETRAINING = f"""\
 # A backbone for classifiers, from events without labels: measured ones, or a mixture of processes.
-# The types of objects are those of the classifier that will begin from it, by the same names in the same order.
+# The types of objects have the names that they have in the classifier that will begin from it.
 [data]
-{{data}}
+{{data}}{_TRAINING}"""
 
-{_OBJECTS}{_TRAINING}"""
-
-UNLABELLED = """\
+UNLABELLED = f"""\
 files = ["unlabelled*.parquet"]
-selection = "selected"                   # looser than the classifier's, so that there are many"""
+selection = "selected"                   # looser than the classifier's, so that there are many
 
-LAYOUT = "cms-record-212"
+{_OBJECTS.format()}"""
 
-MEASURED = f"""\
-files = [{{file}}]
-layout = "{LAYOUT}"                # its columns, as lists of pt, eta, phi and mass"""
+_MEASURED = """\
+files = [{file}]
+layout = "{layout}"                # its columns, as lists of pt, eta, phi and mass
+"""
+
+MUONS = """
+[objects.lepton]                         # there is nothing else in these events
+collections = ["muon"]
+take = 2
+
+[model]
+options = { type_weight = 0.0 }          # of one type there is none to guess: kinematics alone are learned
+"""
+
+REAL: Final = {
+    "cms-record-212": "\n" + _OBJECTS.format(),
+    "cms-dimuon": MUONS,
+    "cms-zmumu": 'identifiers = ["run", "event"]\n' + MUONS,
+}
+"""What else is declared of public sets, by the layout that reads them."""
 
 MASSES: Final = {"m_H": 425.0, "m_Hpm": 325.0}
 """Of the signal, in GeV."""
@@ -131,20 +146,20 @@ def demo_classify(
         seed: Seed of everything.
         workers: Processes that generate events.
         overwrite: Replace what an earlier demo left.
-        real: A file in the schema of CMS open-data record 212 that is pre-trained on; a generated mixture otherwise.
+        real: A file of one of the public sets in ``REAL`` that is pre-trained on; a generated mixture otherwise.
 
     Returns:
         Summary of the comparison and the evaluation, and the error to raise where the quality gate fails.
+
+    Raises:
+        DataError: If ``real`` is no such file.
     """
     from castalia.apps.classify.compare import compare
     from castalia.apps.classify.evaluate import evaluate
     from castalia.apps.classify.judged_sample import JudgeRequest
-    from castalia.data.readers import open_reader
     from castalia.production.collider import ColliderRequest
 
-    if real is not None:
-        with open_reader(real, layout=LAYOUT):  # what cannot be used is refused before minutes of work
-            pass
+    data = UNLABELLED if real is None else _measured(real)  # what cannot be used is refused before minutes of work
     size = QUICK if quick else FULL
     expected = size.expected if real is None else (size.expected[0], *size.expected[2:])
     fresh = {name: (folder / f"fresh_{name}.parquet",) for name in ("ttbar", "heavy_higgs")}
@@ -154,9 +169,6 @@ def demo_classify(
     _generate_labelled(steps, made, size)
     if real is None:
         _generate_unlabelled(steps, made, size)
-        data = UNLABELLED
-    else:
-        data = MEASURED.format(file=json.dumps(str(real.resolve()), ensure_ascii=False))
     _train(steps, folder, size, seed, overwrite, data)
     with steps.step("Compare the three on fresh events", "comparison") as progress:
         runs = tuple(folder / name for name, *_ in _ARMS)
@@ -169,6 +181,21 @@ def demo_classify(
     say(f"Open {pages[0]} and {pages[1]} in a browser. The same steps by hand are in docs/classify.md.")
     seconds = round(time.monotonic() - started, 1)
     return {**summary, "comparison": compared["report"], "compared_auc": compared["auc"], "seconds": seconds}, failure
+
+
+def _measured(real: Path) -> str:
+    """Return the data and the objects of a file, by the first layout that reads it."""
+    from castalia.data.readers import open_reader
+
+    refused = []
+    for layout, declared in REAL.items():
+        try:
+            with open_reader(real, layout=layout):
+                file = json.dumps(str(real.resolve()), ensure_ascii=False)
+                return _MEASURED.format(file=file, layout=layout) + declared
+        except DataError as error:
+            refused.append(error)
+    raise refused[0]
 
 
 def _generate_labelled(steps: DemoSteps, made: ColliderRequest, size: _Size) -> None:

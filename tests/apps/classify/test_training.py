@@ -236,6 +236,24 @@ def test_a_pre_training_needs_a_backbone_and_has_no_members(samples, tmp_path):
         assert sentence in here("classify", "pretrain", tmp_path / "p.toml", "-o", tmp_path / "p").refused(2)
 
 
+TINY = "backbone = { width = 8, heads = 2, blocks = 1 }"
+LEPTONS = '[objects.lepton]\ncollections = ["electron", "muon"]\ntake = 2\n'
+
+
+def test_a_pre_training_of_one_type_serves_a_classifier_of_more(samples):
+    model = f"[model]\noptions = {{ type_weight = 0.0, {TINY} }}\n"
+    for name, objects in (("leptons", LEPTONS), ("others", LEPTONS.replace("[objects.lepton]", "[objects.muon]"))):
+        (samples / "p.toml").write_text(f'[data]\nfiles = ["light.parquet"]\n{objects}{model}{SHORT}')
+        here("classify", "pretrain", samples / "p.toml", "-o", samples / name).good()
+    path = config(samples, model=f"[model]\noptions = {{ {TINY} }}\n", training=SHORT)
+    words = ("classify", "train", path, "-o", samples / "tuned", "--from")
+    told = here(*words, samples / "leptons").good().err
+    assert "knows no objects of the types b_jet, light_jet, met; theirs begins untrained" in told
+    assert "give 'muon' the same name in both" in here(*words, samples / "others", "--overwrite").refused(4)
+    path.write_text(path.read_text().replace("options = {", "options = { freeze = true,"))
+    assert "keep the untrained embedding of 'b_jet'" in here(*words, samples / "leptons", "--overwrite").refused(2)
+
+
 def test_samples_must_agree_with_the_classes(samples):
     made, _ = loaded(samples)
     with pytest.raises(ConfigError):

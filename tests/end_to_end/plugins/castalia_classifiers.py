@@ -83,10 +83,13 @@ class ToyClassifier(Toy, Classifier):
         self.temperature.copy_(tried[int(torch.stack(losses).argmin())])
         return float(self.temperature)
 
-    def adopt(self, pretrained):
+    def adopt(self, pretrained, types):
         if not isinstance(pretrained, ToyPretraining) or pretrained.config.width != self.config.width:
             raise ConfigError(f"The backbone is {pretrained.config.width} wide, not {self.config.width}; widen it.")
-        self.backbone.load_state_dict(pretrained.backbone.state_dict())
+        state, first = pretrained.backbone.state_dict(), "layers.0.weight"
+        weight = self.backbone.state_dict()[first].clone()
+        weight[:, [*range(5), *(5 + number for number in types)]] = state[first]
+        self.backbone.load_state_dict({**state, first: weight})
 
 
 class ToyPretraining(Toy):

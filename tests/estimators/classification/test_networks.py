@@ -144,6 +144,25 @@ def test_a_backbone_is_adopted_with_its_scaling():
     assert bool(classifier.flat.mean.abs() > 0)  # what the pre-training did not see is measured
 
 
+def test_a_backbone_of_fewer_types_is_adopted_by_their_numbers():
+    two = (*OBJECTS[:-1], Variable("type", integer=True, bounds=(-0.5, 1.5)))
+    pretrained = build("object_pretraining", {"backbone": SMALL}, Layout((), (), {"objects": two}), seed=3)
+    classifier = build("transformer_classifier", {"backbone": SMALL}, LAYOUT, seed=7)
+    before = classifier.backbone.embedding.weight.detach().clone()
+    classifier.adopt(pretrained, [2, 0])  # their first type is our third one
+    theirs, ours = pretrained.backbone.state_dict(), classifier.backbone.state_dict()
+    for name in set(theirs) - {"embedding.weight"}:
+        assert torch.equal(ours[name], theirs[name]), name
+    found, other = ours["embedding.weight"], theirs["embedding.weight"]
+    assert torch.equal(found[:, :5], other[:, :5])
+    assert torch.equal(found[:, [7, 5]], other[:, 5:])
+    assert torch.equal(found[:, 6], before[:, 6])  # ours alone, as it was
+    assert not torch.equal(found[:, [5, 7]], other[:, 5:])  # negative control: the order counts
+    for wrong in ([0], [0, 3], [0, 1, 2]):
+        with pytest.raises(ConfigError, match="made for 2 types of objects, this one for 3"):
+            classifier.adopt(pretrained, wrong)
+
+
 def test_slow_layers_move_less():
     moved = []
     for rate in (1.0, 0.03):

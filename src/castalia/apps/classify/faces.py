@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
@@ -26,8 +27,12 @@ class Adopting(Protocol):
     """A classifier that can begin from a pre-trained backbone."""
 
     @abstractmethod
-    def adopt(self, pretrained: Estimator) -> None:
+    def adopt(self, pretrained: Estimator, types: Sequence[int]) -> None:
         """Copy embedding and encoder.
+
+        Args:
+            pretrained: What learned them.
+            types: Number here of each type of objects there.
 
         Raises:
             ConfigError: If the other backbone is of another kind.

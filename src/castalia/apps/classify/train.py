@@ -88,6 +88,7 @@ def _prepare(config: ClassifyConfig, backbone: Backbone | None, request: TrainRe
     checksums = {}
     if backbone is not None:
         _adopt(estimator, backbone, config)
+        _check_new_types(backbone, config, bool(options.get("freeze")))
         # As an input of the run, so that --resume from another one, or from none, is refused like a changed file.
         checksums[str(backbone.path)] = backbone.sha256
     nominal = replace(
@@ -143,21 +144,34 @@ def _adopt(estimator: Estimator, backbone: Backbone, config: ClassifyConfig) -> 
     """Let a classifier begin from a pre-training.
 
     Raises:
-        ModelError: If that is of other types of objects.
+        ModelError: If that knows types of objects that the classifier does not.
         ConfigError: If the classifier is of another kind or size.
     """
     types = tuple(config.objects)
-    if backbone.types != types:
+    unknown = [name for name in backbone.types if name not in types]
+    if unknown:
         raise ModelError(
             f"{backbone.path}: was pre-trained on objects of the types {', '.join(backbone.types)}, but [objects] "
-            f"declares {', '.join(types)}; declare the same in the same order, or pre-train anew."
+            f"declares {', '.join(types)}; give '{unknown[0]}' the same name in both, or pre-train anew."
         )
     if not isinstance(estimator, Adopting):
         raise ConfigError(
             f"A {type(estimator).__name__} has no backbone that could be pre-trained; train it without --from, or take "
             "the preset 'classify'."
         )
-    estimator.adopt(backbone.estimator)
+    estimator.adopt(backbone.estimator, [types.index(name) for name in backbone.types])
+
+
+def _check_new_types(backbone: Backbone, config: ClassifyConfig, freeze: bool) -> None:
+    """Name the types that a pre-training does not know, and refuse to keep them untrained."""
+    new = [name for name in config.objects if name not in backbone.types]
+    if new and freeze:
+        raise ConfigError(
+            f"freeze = true would keep the untrained embedding of '{new[0]}', of which {backbone.path} knows nothing; "
+            "set freeze = false, or pre-train on such objects."
+        )
+    if new:
+        log.warning("%s knows no objects of the types %s; theirs begins untrained", backbone.path, ", ".join(new))
 
 
 def _calibrate(estimator: Estimator, nominal: ModelTask, results: dict[str, Any]) -> None:

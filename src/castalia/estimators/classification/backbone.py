@@ -201,6 +201,19 @@ class Backbone(nn.Module, ABC):
             if name in self.FOR_EVENTS:
                 yield from module.parameters()
 
+    def adopt(self, other: Backbone, types: Sequence[int]) -> None:
+        """Take over what another backbone of the same configuration learned; types that it does not know keep theirs.
+
+        Args:
+            other: The other backbone.
+            types: Number here of each type there.
+        """
+        features = len(KINEMATICS)
+        theirs, embedding = other.embedding.weight.detach(), self.embedding.weight.detach().clone()
+        embedding[:, :features] = theirs[:, :features]
+        embedding[:, [features + number for number in types]] = theirs[:, features:]
+        self.load_state_dict({**other.state_dict(), "embedding.weight": embedding})
+
     def by_depth(self) -> Iterator[tuple[int, nn.Parameter]]:
         """Yield every parameter after the number of its layer, from 1 for the last block to the embedding's.
 

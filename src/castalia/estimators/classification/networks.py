@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import final
 
 import numpy as np
@@ -99,21 +99,24 @@ class _NetworkClassifier(EventClassifier):
         self.relation_head = RelationHead(width, config.relations, config.left_out) if config.decay_weight else None
         self._adopted = False
 
-    def adopt(self, pretrained: Estimator) -> None:
+    def adopt(self, pretrained: Estimator, types: Sequence[int] | None = None) -> None:
         """Take over embedding and encoder, with the scaling of what they see, from an estimator that learned them.
 
         Args:
             pretrained: An ``object_pretraining``, or a classifier with a backbone.
+            types: Number here of each type of objects there; the embedding of other types stays as it is. ``None``
+                where both know the same types.
 
         Raises:
-            ConfigError: If it has no backbone, or another one, or was made for other objects.
+            ConfigError: If it has no backbone, or another one, or was made for other types.
         """
         if not isinstance(pretrained, ObjectPretraining | _NetworkClassifier):
             raise ConfigError(f"{type(pretrained).__name__} has no backbone to adopt; give a pre-trained model.")
-        if pretrained.layout.condition_objects != self.layout.condition_objects:
+        places = list(range(self.types) if types is None else types)
+        if len(places) != pretrained.types or not {*places} <= {*range(self.types)}:
             raise ConfigError(
-                f"The pre-trained model was made for {pretrained.types} types of objects, this one for {self.types} or "
-                "for others; give both the same [objects]."
+                f"The pre-trained model was made for {pretrained.types} types of objects, this one for {self.types}, "
+                f"and {len(places)} are to be adopted; name each of the former once."
             )
         if pretrained.config.backbone != self.config.backbone:
             ours, theirs = self.config.backbone.model_dump(), pretrained.config.backbone.model_dump()
@@ -122,7 +125,7 @@ class _NetworkClassifier(EventClassifier):
                 f"The pre-trained backbone has {name} = {theirs.get(name)}, this one {ours[name]}; give both the same "
                 "backbone."
             )
-        self.backbone.load_state_dict(pretrained.backbone.state_dict())
+        self.backbone.adopt(pretrained.backbone, places)
         self._adopted = True
 
     def prepare(self, stream: Iterable[Batch]) -> None:
