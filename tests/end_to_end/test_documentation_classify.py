@@ -181,7 +181,7 @@ def test_measured_events_that_the_demo_cannot_read_are_refused_before_any_work(t
     config = parse_pretraining(CONFIGS["classify_pretrain.toml"], tmp_path, tmp_path)
     other = events(config.features(), tmp_path / "data.root", 1)
     words = ("-o", tmp_path / "demo", "--real", other)
-    assert "of which [data] layout makes" in here("demo", "classify", *words).refused(3)
+    assert "is of none of the sets cms-record-212" in here("demo", "classify", *words).refused(3)
     assert "only the demo of classify" in here("demo", "scan", *words).refused(2)
     assert not list((tmp_path / "demo").iterdir())
 

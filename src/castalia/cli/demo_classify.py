@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import time
 from collections.abc import Mapping
@@ -69,7 +70,7 @@ options = {{{{ decay_weight = {{decay_weight}} }}}}     # learn the relations be
 
 PRETRAINING = f"""\
 # A backbone for classifiers, from events without labels: measured ones, or a mixture of processes.
-# The types of objects have the names that they have in the classifier that will begin from it.
+# The types of objects are among those of the classifier that will begin from it, by the same names in the same order.
 [data]
 {{data}}{_TRAINING}"""
 
@@ -187,15 +188,18 @@ def _measured(real: Path) -> str:
     """Return the data and the objects of a file, by the first layout that reads it."""
     from castalia.data.readers import open_reader
 
-    refused = []
+    with open_reader(real):  # what cannot be read at all is refused by its reader
+        pass
     for layout, declared in REAL.items():
         try:
             with open_reader(real, layout=layout):
-                file = json.dumps(str(real.resolve()), ensure_ascii=False)
+                file = json.dumps(glob.escape(str(real.resolve())), ensure_ascii=False)
                 return _MEASURED.format(file=file, layout=layout) + declared
-        except DataError as error:
-            refused.append(error)
-    raise refused[0]
+        except DataError:
+            continue
+    raise DataError(
+        f"{real}: is of none of the sets {', '.join(REAL)}, which the demo reads; give a file of one of them."
+    )
 
 
 def _generate_labelled(steps: DemoSteps, made: ColliderRequest, size: _Size) -> None:

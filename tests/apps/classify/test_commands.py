@@ -177,6 +177,7 @@ def test_every_member_of_an_ensemble_scores(folder, tmp_path):
     for member, name in enumerate(("score_heavy", "score_heavy_member_1", "score_heavy_member_2")):
         np.testing.assert_allclose(run.member(member).probabilities(batch)[:600, 1], table[name], rtol=1e-6)
     assert not np.allclose(table["score_heavy_member_1"], table["score_heavy_member_2"])
+    assert len({run.member(number).sha256 for number in range(3)}) == 3
     sidecar = json.loads((tmp_path / "scores.parquet.json").read_text())
     assert len(set(sidecar["provenance"]["members"])) == 3
     # Twice itself: what an earlier prediction appended is replaced, and nothing appears twice.
@@ -190,6 +191,10 @@ def test_every_member_of_an_ensemble_scores(folder, tmp_path):
         tmp_path / "again.parquet",
     ).good()
     assert column_hashes(tmp_path / "again.parquet") == column_hashes(tmp_path / "scores.parquet")
+    # And by another model: its scores do not stand beside members of the first one.
+    here("classify", "predict", folder / "run", tmp_path / "scores.parquet", "-o", tmp_path / "other.parquet").good()
+    assert read(tmp_path / "other.parquet").names[-4:] == APPENDED
+    assert not any("member" in name for name in read(tmp_path / "other.parquet").names)
     words = ("classify", "predict", folder / "run", folder / "fresh_light.parquet", "--members")
     assert "was trained without members" in here(*words, "-o", tmp_path / "no.parquet").refused(4)
 

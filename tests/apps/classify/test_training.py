@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from castalia_console import here, read
 from class_toys import CLASSES, MODEL, OBJECTS, TRAINING, config, events, write
 
 from castalia.apps.classify.config import parse_config, parse_pretraining
 from castalia.apps.classify.events import balanced, event_batch, labelled, object_keys
 from castalia.apps.classify.model import ClassifierRun
+from castalia.apps.classify.pretrain import open_backbone
 from castalia.data.loading import load_arrays
 from castalia.data.strict import StrictModel
 from castalia.data.table import Table
@@ -117,6 +119,7 @@ def test_a_selection_holds_everywhere(samples, tmp_path):
         ({"classes": CLASSES.replace("heavy.parquet", "light.parquet")}, 3, "of class 'heavy' and, as"),
         ({"classes": '[classes]\nlight = ["light.parquet"]\nheavy = 7\n'}, 2, "the column of these numbers"),
         ({"classes": '[classes]\n"a b" = ["light.parquet"]\nheavy = ["heavy.parquet"]\n'}, 2, "letters, digits"),
+        ({"classes": '[classes]\na = ["light.parquet"]\na_member_1 = ["heavy.parquet"]\n'}, 2, "of an ensemble"),
         ({"classes": BY_LABEL}, 2, "name these files"),
         ({"classes": BY_LABEL.replace("= 7", "= 3"), "data": BOTH}, 2, "same number"),
         ({"classes": BY_LABEL.replace("= 7", "= 8"), "data": BOTH}, 3, "no class of"),
@@ -237,21 +240,31 @@ def test_a_pre_training_needs_a_backbone_and_has_no_members(samples, tmp_path):
 
 
 TINY = "backbone = { width = 8, heads = 2, blocks = 1 }"
-LEPTONS = '[objects.lepton]\ncollections = ["electron", "muon"]\ntake = 2\n'
+B_JETS, LIGHT_JETS = (f"[objects.{part}" for part in OBJECTS.split("[objects.")[2:4])
 
 
-def test_a_pre_training_of_one_type_serves_a_classifier_of_more(samples):
-    model = f"[model]\noptions = {{ type_weight = 0.0, {TINY} }}\n"
-    for name, objects in (("leptons", LEPTONS), ("others", LEPTONS.replace("[objects.lepton]", "[objects.muon]"))):
-        (samples / "p.toml").write_text(f'[data]\nfiles = ["light.parquet"]\n{objects}{model}{SHORT}')
-        here("classify", "pretrain", samples / "p.toml", "-o", samples / name).good()
-    path = config(samples, model=f"[model]\noptions = {{ {TINY} }}\n", training=SHORT)
+def test_a_pre_training_of_some_types_serves_a_classifier_of_more(samples):
+    model, ours = f"[model]\noptions = {{ {TINY} }}\n", samples / "p.toml"
+    for name, objects in (
+        ("jets", B_JETS + LIGHT_JETS),
+        ("turned", LIGHT_JETS + B_JETS),
+        ("others", (B_JETS + LIGHT_JETS).replace("[objects.b_jet]", "[objects.bottom]")),
+    ):
+        ours.write_text(f'[data]\nfiles = ["light.parquet"]\n{objects}{model}{SHORT}')
+        here("classify", "pretrain", ours, "-o", samples / name).good()
+    path = config(samples, model=model, training=f"{SHORT.replace('1e-2', '1e-9')}final_learning_rate = 1e-9\n")
     words = ("classify", "train", path, "-o", samples / "tuned", "--from")
-    told = here(*words, samples / "leptons").good().err
-    assert "knows no objects of the types b_jet, light_jet, met; theirs begins untrained" in told
-    assert "give 'muon' the same name in both" in here(*words, samples / "others", "--overwrite").refused(4)
+    told = here(*words, samples / "jets").good()
+    assert "knows no objects of the types lepton, met; theirs begins untrained" in told.err
+    assert json.loads((samples / "tuned" / "run.json").read_text())["results"]["new_types"] == ["lepton", "met"]
+    theirs = open_backbone(samples / "jets").estimator.backbone.embedding.weight
+    found = ClassifierRun.open(samples / "tuned").estimator.backbone.embedding.weight  # hardly trained
+    assert torch.allclose(found[:, [6, 7]], theirs[:, [5, 6]], atol=1e-6)
+    assert not torch.allclose(found[:, [5, 6]], theirs[:, [5, 6]], atol=1e-2)  # negative control
+    for name in ("turned", "others"):
+        assert "in the same order" in here(*words, samples / name, "--overwrite").refused(4)
     path.write_text(path.read_text().replace("options = {", "options = { freeze = true,"))
-    assert "keep the untrained embedding of 'b_jet'" in here(*words, samples / "leptons", "--overwrite").refused(2)
+    assert "keep the untrained embedding of 'lepton'" in here(*words, samples / "jets", "--overwrite").refused(2)
 
 
 def test_samples_must_agree_with_the_classes(samples):

@@ -18,7 +18,7 @@ from castalia.rng import Stream
 from castalia.training.config import TrainingConfig
 from castalia.training.fit import fit
 
-from .conftest import KINDS, LAYOUT, OBJECTS, toy, with_objects
+from .conftest import KINDS, LAYOUT, OBJECTS, TYPES, toy, with_objects
 
 SMALL = {"width": 16, "heads": 2, "blocks": 2}
 TRAINING = TrainingConfig(epochs=5, batch_size=125, learning_rate=1e-2)
@@ -134,7 +134,7 @@ def test_a_backbone_is_adopted_with_its_scaling():
     pretrained = _pretrained()
     classifier = build("transformer_classifier", {"backbone": SMALL, "freeze": True}, LAYOUT, seed=7)
     other = build("transformer_classifier", {"backbone": SMALL, "freeze": True}, LAYOUT, seed=7)
-    classifier.adopt(pretrained)
+    classifier.adopt(pretrained, range(TYPES))
     batch = _single(toy(300))
     for one in (classifier, other):
         fit(one, batch, None, TrainingConfig(epochs=2))
@@ -147,18 +147,24 @@ def test_a_backbone_is_adopted_with_its_scaling():
 def test_a_backbone_of_fewer_types_is_adopted_by_their_numbers():
     two = (*OBJECTS[:-1], Variable("type", integer=True, bounds=(-0.5, 1.5)))
     pretrained = build("object_pretraining", {"backbone": SMALL}, Layout((), (), {"objects": two}), seed=3)
-    classifier = build("transformer_classifier", {"backbone": SMALL}, LAYOUT, seed=7)
+    classifier, scratch = (build("transformer_classifier", {"backbone": SMALL}, LAYOUT, seed=7) for _ in range(2))
     before = classifier.backbone.embedding.weight.detach().clone()
-    classifier.adopt(pretrained, [2, 0])  # their first type is our third one
+    classifier.adopt(pretrained, [0, 2])
     theirs, ours = pretrained.backbone.state_dict(), classifier.backbone.state_dict()
     for name in set(theirs) - {"embedding.weight"}:
-        assert torch.equal(ours[name], theirs[name]), name
+        assert torch.equal(ours[name], theirs[name]) or name.startswith("kinematics."), name
     found, other = ours["embedding.weight"], theirs["embedding.weight"]
     assert torch.equal(found[:, :5], other[:, :5])
-    assert torch.equal(found[:, [7, 5]], other[:, 5:])
+    assert torch.equal(found[:, [5, 7]], other[:, 5:])
     assert torch.equal(found[:, 6], before[:, 6])  # ours alone, as it was
-    assert not torch.equal(found[:, [5, 7]], other[:, 5:])  # negative control: the order counts
-    for wrong in ([0], [0, 3], [0, 1, 2]):
+    # Of objects that it never saw its scaling says nothing: they are scaled as from scratch.
+    pretrained.backbone.kinematics.mean.fill_(30.0)
+    classifier.adopt(pretrained, [0, 2])
+    for one in (classifier, scratch):
+        one.prepare([_single(toy(300))])
+    for name, value in scratch.backbone.kinematics.state_dict().items():
+        assert torch.equal(classifier.backbone.kinematics.state_dict()[name], value), name
+    for wrong in ([0], [0, 3], [0, 1, 2], [2, 0], [1, 1]):
         with pytest.raises(ConfigError, match="made for 2 types of objects, this one for 3"):
             classifier.adopt(pretrained, wrong)
 
@@ -177,15 +183,15 @@ def test_slow_layers_move_less():
 def test_what_cannot_be_adopted_is_refused():
     classifier = build("transformer_classifier", {"backbone": SMALL}, LAYOUT)
     with pytest.raises(ConfigError, match="has width = 8, this one 16"):
-        classifier.adopt(_pretrained(width=8))
+        classifier.adopt(_pretrained(width=8), range(TYPES))
     with pytest.raises(ConfigError, match="has pairwise = False, this one True"):
-        classifier.adopt(_pretrained(pairwise=False))
+        classifier.adopt(_pretrained(pairwise=False), range(TYPES))
     four = (*OBJECTS[:-1], Variable("type", integer=True, bounds=(-0.5, 3.5)))
     wider = build("object_pretraining", {"backbone": SMALL}, Layout((), (), {"objects": four}))
     with pytest.raises(ConfigError, match="made for 4 types of objects, this one for 3"):
-        classifier.adopt(wider)
+        classifier.adopt(wider, range(4))
     with pytest.raises(ConfigError, match="has no backbone"):
-        classifier.adopt(build("mlp_classifier", {}, LAYOUT))
+        classifier.adopt(build("mlp_classifier", {}, LAYOUT), range(TYPES))
 
 
 @pytest.mark.parametrize("name", ["classify", "classify_paper", "decay_aware", "mlp", "boosted_trees"])

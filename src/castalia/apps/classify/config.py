@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -102,6 +103,8 @@ class ClassifyConfig(StrictModel):
         for name in value:
             if not name.replace("_", "").isalnum():
                 raise ValueError(f"'{name}' becomes a column score_{name}; write letters, digits and underscores")
+            if re.search(r"_member_\d+$", name):
+                raise ValueError(f"score_{name} would be that of a member of an ensemble; give it another name")
         numbers = [number for number in value.values() if isinstance(number, int)]
         if len(set(numbers)) < len(numbers):
             raise ValueError("two classes have the same number; give each its own")

@@ -27,7 +27,7 @@ from castalia.estimators.base import Batch, Classifier, Estimator
 from castalia.estimators.storage import load_model, model_hash
 from castalia.metrics.support import ConditionRanges, outside
 from castalia.runs.folder import RunFolder
-from castalia.runs.members import load_member
+from castalia.runs.members import load_member, member_name
 from castalia.runs.ranges import summary_names, summary_of_events
 from castalia.runs.seen import unseen
 from castalia.runs.unlearned import files_to_judge_on, load_unlearned
@@ -122,7 +122,10 @@ class ClassifierRun:
         Raises:
             ModelError: If that model is missing or damaged.
         """
-        return replace(self, estimator=load_member(self.folder.models, number, CLASSIFIER).eval())
+        estimator = load_member(self.folder.models, number, CLASSIFIER).eval()
+        return replace(
+            self, estimator=estimator, sha256=model_hash(self.folder.models / member_name(number, CLASSIFIER))
+        )
 
     def outside(self, arrays: FeatureArrays) -> NDArray[np.bool_]:
         """Flag events that lie outside what training saw in any variable, object or number of objects."""

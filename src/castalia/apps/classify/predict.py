@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,8 +81,7 @@ class PredictTask(Task):
     def run(self, unit: Unit) -> Iterator[Produced]:
         """Yield the scored events of the unit's range, batch by batch."""
         request = self.request
-        changed = request.run.stat().st_mtime_ns
-        runs = [_opened(str(request.run), changed, member) for member in range(self.models)]
+        runs = _opened(str(request.run), request.run.stat().st_mtime_ns, self.models)
         for batch in usable_batches(
             unit,
             self.features,
@@ -114,9 +114,10 @@ class PredictTask(Task):
         return Produced(Table(columns), counts)
 
 
-@lru_cache(maxsize=99)  # as many members as there can be
-def _opened(path: str, changed: int, member: int) -> ClassifierRun:  # `changed` renews what was replaced
-    return ClassifierRun.open(Path(path)) if member == 0 else _opened(path, changed, 0).member(member)
+@lru_cache(maxsize=1)
+def _opened(path: str, changed: int, models: int) -> tuple[ClassifierRun, ...]:  # `changed` renews what was replaced
+    run = ClassifierRun.open(Path(path))
+    return run, *(run.member(number) for number in range(1, models))
 
 
 def predict(
@@ -127,7 +128,7 @@ def predict(
     All numbers of an event are written as they are, lists too; to them are appended ``event_index``, its position in
     the input, ``score_CLASS``, the probability of a class where all are equally frequent, with ``members`` also
     ``score_CLASS_member_1`` and so on, those by each model of the ensemble, and ``out_of_range``, which flags events
-    outside what training saw. These take the place of columns of the same names.
+    outside what training saw. These take the place of columns of the same names, and of the members of another run.
 
     Returns:
         Summary with the output's name, counts, content hash and rate.
@@ -206,7 +207,8 @@ def _passed(
         )
     needed -= {*features.passed_columns}
     first = next((columns for columns in stored.values() if needed <= set(columns)), {})
-    return tuple(name for name in first if name not in added)
+    stale = re.compile(rf"score_({'|'.join(map(re.escape, run.classes))})_member_\d+")  # of an earlier prediction
+    return tuple(name for name in first if name not in added and not stale.fullmatch(name))
 
 
 def _appended(run: ClassifierRun, models: int) -> tuple[ColumnSpec, ...]:

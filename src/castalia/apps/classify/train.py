@@ -88,7 +88,7 @@ def _prepare(config: ClassifyConfig, backbone: Backbone | None, request: TrainRe
     checksums = {}
     if backbone is not None:
         _adopt(estimator, backbone, config)
-        _check_new_types(backbone, config, bool(options.get("freeze")))
+        results["new_types"] = _new_types(backbone, config, bool(options.get("freeze")))
         # As an input of the run, so that --resume from another one, or from none, is refused like a changed file.
         checksums[str(backbone.path)] = backbone.sha256
     nominal = replace(
@@ -144,15 +144,14 @@ def _adopt(estimator: Estimator, backbone: Backbone, config: ClassifyConfig) -> 
     """Let a classifier begin from a pre-training.
 
     Raises:
-        ModelError: If that knows types of objects that the classifier does not.
+        ModelError: If that knows types of objects that the classifier does not, or has them in another order.
         ConfigError: If the classifier is of another kind or size.
     """
     types = tuple(config.objects)
-    unknown = [name for name in backbone.types if name not in types]
-    if unknown:
+    if [name for name in types if name in backbone.types] != [*backbone.types]:
         raise ModelError(
             f"{backbone.path}: was pre-trained on objects of the types {', '.join(backbone.types)}, but [objects] "
-            f"declares {', '.join(types)}; give '{unknown[0]}' the same name in both, or pre-train anew."
+            f"declares {', '.join(types)}; declare the former among them, in the same order, or pre-train anew."
         )
     if not isinstance(estimator, Adopting):
         raise ConfigError(
@@ -162,8 +161,8 @@ def _adopt(estimator: Estimator, backbone: Backbone, config: ClassifyConfig) -> 
     estimator.adopt(backbone.estimator, [types.index(name) for name in backbone.types])
 
 
-def _check_new_types(backbone: Backbone, config: ClassifyConfig, freeze: bool) -> None:
-    """Name the types that a pre-training does not know, and refuse to keep them untrained."""
+def _new_types(backbone: Backbone, config: ClassifyConfig, freeze: bool) -> list[str]:
+    """Return the types that a pre-training does not know, and refuse to keep them untrained."""
     new = [name for name in config.objects if name not in backbone.types]
     if new and freeze:
         raise ConfigError(
@@ -172,6 +171,7 @@ def _check_new_types(backbone: Backbone, config: ClassifyConfig, freeze: bool) -
         )
     if new:
         log.warning("%s knows no objects of the types %s; theirs begins untrained", backbone.path, ", ".join(new))
+    return new
 
 
 def _calibrate(estimator: Estimator, nominal: ModelTask, results: dict[str, Any]) -> None:

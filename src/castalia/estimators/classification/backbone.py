@@ -141,9 +141,12 @@ class Backbone(nn.Module, ABC):
         FOR_EVENTS: Names of the layers that the vectors of objects do not depend on.
         kinematics: Scaling of what is seen.
         last: Normalisation of what comes out.
+        blocks: The layers that objects go through.
     """
 
     FOR_EVENTS: ClassVar[frozenset[str]] = frozenset()
+
+    blocks: nn.ModuleList
 
     def __init__(self, config: TransformerBackboneConfig | GraphBackboneConfig, types: int) -> None:
         super().__init__()
@@ -204,30 +207,31 @@ class Backbone(nn.Module, ABC):
     def adopt(self, other: Backbone, types: Sequence[int]) -> None:
         """Take over what another backbone of the same configuration learned; types that it does not know keep theirs.
 
+        The scaling is taken over where it knows all types: of other objects it says nothing.
+
         Args:
             other: The other backbone.
             types: Number here of each type there.
         """
-        features = len(KINEMATICS)
+        features, whole = len(KINEMATICS), len(types) == self.types
         theirs, embedding = other.embedding.weight.detach(), self.embedding.weight.detach().clone()
         embedding[:, :features] = theirs[:, :features]
         embedding[:, [features + number for number in types]] = theirs[:, features:]
-        self.load_state_dict({**other.state_dict(), "embedding.weight": embedding})
+        learned = {
+            name: value for name, value in other.state_dict().items() if whole or not name.startswith("kinematics.")
+        }
+        self.load_state_dict({**self.state_dict(), **learned, "embedding.weight": embedding})
 
     def by_depth(self) -> Iterator[tuple[int, nn.Parameter]]:
         """Yield every parameter after the number of its layer, from 1 for the last block to the embedding's.
 
-        What reads off vectors goes with the last block, and what all blocks are given of pairs with the embedding.
+        What reads off vectors goes with the last block, and what all blocks are given of pairs with the embedding;
+        what the vectors of objects do not depend on is above all, at 0.
         """
-        blocks = self.stack()
-        depth = {id(one): number for number, block in enumerate(reversed(blocks), 1) for one in block.parameters()}
-        depth |= {id(one): 1 for one in self.last.parameters()}
-        for one in self.parameters():
-            yield depth.get(id(one), len(blocks) + 1), one
-
-    @abstractmethod
-    def stack(self) -> Sequence[nn.Module]:
-        """Return the blocks in the order in which elements go through them."""
+        depth = {id(p): number for number, block in enumerate(reversed(self.blocks), 1) for p in block.parameters()}
+        depth |= {id(p): 1 for p in self.last.parameters()} | {id(p): 0 for p in self.of_events_alone()}
+        for parameter in self.parameters():
+            yield depth.get(id(parameter), len(self.blocks) + 1), parameter
 
     @abstractmethod
     def encode(self, elements: Tensor, mask: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
@@ -255,10 +259,6 @@ class TransformerBackbone(Backbone):
         self.blocks = nn.ModuleList(
             AttentionBlock(config.width, config.heads, config.expansion) for _ in range(config.blocks)
         )
-
-    def stack(self) -> Sequence[nn.Module]:
-        """Return the blocks; see ``Backbone.stack``."""
-        return [*self.blocks]
 
     def encode(self, elements: Tensor, mask: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Let elements see one another; see ``Backbone.encode``."""
@@ -289,10 +289,6 @@ class GraphBackbone(Backbone):
             nn.ModuleList(GraphAttentionBlock(config.width, config.heads, features) for _ in range(count))
             for count in (config.blocks, config.event_blocks)
         )
-
-    def stack(self) -> Sequence[nn.Module]:
-        """Return the blocks; see ``Backbone.stack``."""
-        return [*self.blocks, *self.event_blocks]
 
     def encode(self, elements: Tensor, mask: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Let elements see one another; see ``Backbone.encode``."""

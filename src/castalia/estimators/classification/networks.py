@@ -36,7 +36,7 @@ class _NetworkConfig(TrainedClassifierConfig):
         decay_weight: Weight in the loss of the decay relations of pairs of objects; 0 for classes alone.
         relations: Number of declared relations.
         left_out: Pairs of types of objects whose relation is not learned, such as lepton and missing momentum.
-        freeze: Whether the backbone stays as it is, as after ``adopt``.
+        freeze: Whether what a pre-training trains of the backbone stays as it is, as after ``adopt``.
         layer_rate: Learning rate of each layer of the backbone in units of that of the layer above; the heads, which
             are the topmost, have the whole.
     """
@@ -97,26 +97,25 @@ class _NetworkClassifier(EventClassifier):
         self.flat_token = nn.Linear(self.flat.width, width) if self.flat.width else None
         self.head = nn.Linear(width, self.classes)
         self.relation_head = RelationHead(width, config.relations, config.left_out) if config.decay_weight else None
-        self._adopted = False
+        self._scaled = False
 
-    def adopt(self, pretrained: Estimator, types: Sequence[int] | None = None) -> None:
-        """Take over embedding and encoder, with the scaling of what they see, from an estimator that learned them.
+    def adopt(self, pretrained: Estimator, types: Sequence[int]) -> None:
+        """Take over embedding and encoder from an estimator that learned them; see ``Backbone.adopt``.
 
         Args:
             pretrained: An ``object_pretraining``, or a classifier with a backbone.
-            types: Number here of each type of objects there; the embedding of other types stays as it is. ``None``
-                where both know the same types.
+            types: Number here of each type of objects there, increasing, because azimuths are relative to an object of
+                the first type that there is; other types stay as they are.
 
         Raises:
             ConfigError: If it has no backbone, or another one, or was made for other types.
         """
         if not isinstance(pretrained, ObjectPretraining | _NetworkClassifier):
             raise ConfigError(f"{type(pretrained).__name__} has no backbone to adopt; give a pre-trained model.")
-        places = list(range(self.types) if types is None else types)
-        if len(places) != pretrained.types or not {*places} <= {*range(self.types)}:
+        if len(types) != pretrained.types or [*types] != sorted({*types} & {*range(self.types)}):
             raise ConfigError(
-                f"The pre-trained model was made for {pretrained.types} types of objects, this one for {self.types}, "
-                f"and {len(places)} are to be adopted; name each of the former once."
+                f"The pre-trained model was made for {pretrained.types} types of objects, this one for {self.types}; "
+                "name each of the former once, in the same order."
             )
         if pretrained.config.backbone != self.config.backbone:
             ours, theirs = self.config.backbone.model_dump(), pretrained.config.backbone.model_dump()
@@ -125,11 +124,11 @@ class _NetworkClassifier(EventClassifier):
                 f"The pre-trained backbone has {name} = {theirs.get(name)}, this one {ours[name]}; give both the same "
                 "backbone."
             )
-        self.backbone.adopt(pretrained.backbone, places)
-        self._adopted = True
+        self.backbone.adopt(pretrained.backbone, types)
+        self._scaled = len(types) == self.types
 
     def prepare(self, stream: Iterable[Batch]) -> None:
-        """Measure the scalings, but for that of an adopted backbone; see ``Trainable.prepare``.
+        """Measure the scalings, but for that of an adopted backbone of all types; see ``Trainable.prepare``.
 
         Raises:
             DataError: If a value is not finite, a flat condition is constant, or a class has no event.
@@ -143,7 +142,7 @@ class _NetworkClassifier(EventClassifier):
             if self.relation_head is not None:
                 self.relation_head.update(batch.target, objects, batch.weight)
         self.require_all_classes(counts)
-        if not self._adopted:
+        if not self._scaled:
             self.backbone.kinematics.finish()
         if self.flat.variables:
             self.flat.finish()
@@ -159,7 +158,7 @@ class _NetworkClassifier(EventClassifier):
             Howard and Ruder, Universal language model fine-tuning (arXiv:1801.06146), section 3.2, for the rates.
         """
         depth = {id(parameter): depth for depth, parameter in self.backbone.by_depth()}
-        trained = [p for p in self.parameters() if not (self.config.freeze and id(p) in depth)]
+        trained = [p for p in self.parameters() if not (self.config.freeze and depth.get(id(p), 0))]
         rates = tuple(self.config.layer_rate ** depth.get(id(p), 0) for p in trained)
         return (Objective("cross_entropy", tuple(trained), self._loss, rates=rates),)
 
