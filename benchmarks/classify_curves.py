@@ -16,11 +16,11 @@ import numpy as np
 
 from castalia.plots.export import save
 from castalia.plots.learning_curve import LearningLine, learning_figure
+from classify_combined import SIGNAL
+from classify_plan import OBSERVABLES
 from record import ROOT, result_path
 
 __all__ = ["draw", "lines_of"]
-
-_TREES: Final = "boosted_trees_observables"
 
 DRAWN: Final[Mapping[str, Mapping[str, str]]] = {
     "pretraining": {
@@ -33,19 +33,17 @@ DRAWN: Final[Mapping[str, Mapping[str, str]]] = {
         "w0": "Classes alone",
         "w1": "Classes and decays",
         "random": "Control: random decays",
-        _TREES: "Boosted trees, high-level variables",
+        OBSERVABLES.name: "Boosted trees, high-level variables",
     },
     "combined": {
         "pairwise": "Pairs",
         "pretrained": "Pre-trained",
         "decay": "Decays",
         "all": "All three",
-        _TREES: "Boosted trees, high-level variables",
+        OBSERVABLES.name: "Boosted trees, high-level variables",
     },
 }
 """Names in the legend, by arm and benchmark."""
-
-SIGNAL: Final = "heavy_higgs"
 
 
 def lines_of(name: str, values: Mapping[str, Any]) -> list[LearningLine]:

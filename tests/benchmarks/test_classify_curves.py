@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from classify_curves import DRAWN, SIGNAL, draw, lines_of
+from classify_combined import SIGNAL
+from classify_curves import DRAWN, draw, lines_of
 
 SIZES = [1_000.0, 4_000.0, 16_000.0]
 

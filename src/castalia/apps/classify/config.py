@@ -21,6 +21,7 @@ from castalia.training.config import TrainingConfig
 __all__ = [
     "LABEL",
     "MASS",
+    "OF_MEMBER",
     "PRESET",
     "ClassifyConfig",
     "DecorrelationConfig",
@@ -41,6 +42,9 @@ LABEL = "class"
 
 MASS = "mass"
 """Name of the second target, where there is one: what scores shall not depend on."""
+
+OF_MEMBER = re.compile(r"_member_\d+$")
+"""How a column of scores by a member of an ensemble ends."""
 
 SECTIONS = ("[condition]", "[classes] and [decorrelation]")
 """The sections of condition and target, as errors name them."""
@@ -103,7 +107,7 @@ class ClassifyConfig(StrictModel):
         for name in value:
             if not name.replace("_", "").isalnum():
                 raise ValueError(f"'{name}' becomes a column score_{name}; write letters, digits and underscores")
-            if re.search(r"_member_\d+$", name):
+            if OF_MEMBER.search(name):
                 raise ValueError(f"score_{name} would be that of a member of an ensemble; give it another name")
         numbers = [number for number in value.values() if isinstance(number, int)]
         if len(set(numbers)) < len(numbers):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from castalia.apps.classify.config import OF_MEMBER
 from castalia.apps.classify.events import event_batch
 from castalia.apps.classify.model import ClassifierRun
 from castalia.apps.classify.train import CLASSIFIER
@@ -207,8 +207,8 @@ def _passed(
         )
     needed -= {*features.passed_columns}
     first = next((columns for columns in stored.values() if needed <= set(columns)), {})
-    stale = re.compile(rf"score_({'|'.join(map(re.escape, run.classes))})_member_\d+")  # of an earlier prediction
-    return tuple(name for name in first if name not in added and not stale.fullmatch(name))
+    scores = score_columns(run.classes)  # those of members, by an earlier prediction, may be another model's
+    return tuple(name for name in first if name not in added and OF_MEMBER.sub("", name) not in scores)
 
 
 def _appended(run: ClassifierRun, models: int) -> tuple[ColumnSpec, ...]:

@@ -97,7 +97,7 @@ class _NetworkClassifier(EventClassifier):
         self.flat_token = nn.Linear(self.flat.width, width) if self.flat.width else None
         self.head = nn.Linear(width, self.classes)
         self.relation_head = RelationHead(width, config.relations, config.left_out) if config.decay_weight else None
-        self._scaled = False
+        self._scaling_adopted = False
 
     def adopt(self, pretrained: Estimator, types: Sequence[int]) -> None:
         """Take over embedding and encoder from an estimator that learned them; see ``Backbone.adopt``.
@@ -125,7 +125,7 @@ class _NetworkClassifier(EventClassifier):
                 "backbone."
             )
         self.backbone.adopt(pretrained.backbone, types)
-        self._scaled = len(types) == self.types
+        self._scaling_adopted = len(types) == self.types
 
     def prepare(self, stream: Iterable[Batch]) -> None:
         """Measure the scalings, but for that of an adopted backbone of all types; see ``Trainable.prepare``.
@@ -142,7 +142,7 @@ class _NetworkClassifier(EventClassifier):
             if self.relation_head is not None:
                 self.relation_head.update(batch.target, objects, batch.weight)
         self.require_all_classes(counts)
-        if not self._scaled:
+        if not self._scaling_adopted:
             self.backbone.kinematics.finish()
         if self.flat.variables:
             self.flat.finish()
