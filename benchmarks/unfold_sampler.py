@@ -121,7 +121,8 @@ def quality(model: PosteriorModel, sample: TestSample, draws: int, floor: float)
 
 def speed(model: PosteriorModel, sample: TestSample, quick: bool) -> dict[str, Any]:
     """Return the rate of draws with the settings that the model has, and the fraction of the floor that this is."""
-    arrays = sample.arrays
+    frame, measured = model.frame, sample.arrays
+    arrays = frame.turned(measured, frame.reference(measured))  # as the model is given them
     events = events_from_array(arrays.condition, objects=arrays.objects)
     rng = Stream(1, "speed").at()
 
@@ -199,7 +200,7 @@ def main() -> None:
     torch.set_num_threads(1)
     plan, began = (QUICK_SIZE if asked.quick else FULL_SIZE), time.monotonic()
     bench = bench_of(asked.data, asked.quick, asked.workers)
-    known = load_rows(bench.plan.name, COMPARISON_PATHS)
+    known = load_rows(bench.plan.name, ())  # which settings were best, whatever has changed since
     runs = {name: bench.tuned_run(name, bench.plan.seeds[0], known) for name in (DEFAULT, LATENT)}
     models = {name: open_model(run) for name, run in runs.items()}
     sample = bench.unlearned(list(models.values()), plan.events)

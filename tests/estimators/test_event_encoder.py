@@ -88,6 +88,21 @@ def test_any_number_of_objects_is_taken():
     assert encoder(events.map(lambda v: v[:0])).shape == (0, 8)
 
 
+def test_events_are_encoded_as_if_alone_however_many_there_are():
+    encoder, events = _encoder(WITH_LISTS), _events(600, 4)
+    vectors, encoded = encoder(events), encoder.encode(events)
+    for row in (0, 299, 599):
+        event = events.map(lambda values, at=row: values[at : at + 1])
+        alone = encoder.encode(event)
+        there, its = encoded.mask[row], alone.mask[0]
+        assert torch.allclose(vectors[row], encoder(event)[0])
+        assert torch.allclose(encoded.event[row], alone.event[0])
+        assert torch.allclose(encoded.objects[row][there], alone.objects[0][its])
+        assert torch.equal(encoded.momenta[row][there], alone.momenta[0][its])
+        assert torch.equal(encoded.lists[there], alone.lists[its])
+    assert not torch.allclose(vectors[0], vectors[299])  # negative control
+
+
 def test_an_angle_has_no_ends_and_a_logarithm_takes_ratios():
     encoder, events = _encoder(WITH_LISTS), _events(40, 2)
     turned = events.map(lambda v: v + 2 * math.pi * torch.tensor([0.0, 1.0]) if v.shape[-1] == 2 else v)

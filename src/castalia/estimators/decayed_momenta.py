@@ -73,8 +73,8 @@ class DecayedMomenta:
             px, py = across["x"][name], across["y"][name]
             rapidity = self._column(target, f"{name}_rapidity").clamp(-_LARGEST_RAPIDITY, _LARGEST_RAPIDITY)
             pz = (px.square() + py.square() + mass[name].square()).sqrt() * torch.sinh(rapidity)
-            self._decay(name, torch.stack([px, py, pz], dim=1), target, mass, found)
-        return torch.stack([found[name] for name in self.particles], dim=1)
+            self._decay(name, torch.stack([px, py, pz]), target, mass, found)
+        return torch.stack([found[name] for name in self.particles], dim=1).permute(2, 1, 0)
 
     def _leaf_mass(self, target: Tensor, name: str) -> Tensor:
         if f"{name}_mass" in self._columns:
@@ -93,7 +93,7 @@ class DecayedMomenta:
         # Källén's function, each factor positive as the mass is above the threshold.
         square = (whole + one + other) * (whole - one - other) * (whole + one - other) * (whole - one + other)
         size = square.clamp(min=_LEAST_SQUARE).sqrt() / (2.0 * whole)
-        first = size[:, None] * _direction(*(self._column(target, f"{name}_{axis}") for axis in "uv"))
+        first = size * _direction(*(self._column(target, f"{name}_{axis}") for axis in "uv"))
         for daughter, at_rest in zip(pair, (first, -first), strict=True):
             products: dict[str, Tensor] = {}
             self._decay(daughter, at_rest, target, mass, products)
@@ -125,12 +125,12 @@ def _direction(u: Tensor, v: Tensor) -> Tensor:
     square = (u.square() + v.square()).clamp(1e-12, _LARGEST_SQUARE)
     cosine2 = torch.exp(-0.5 * square)  # of half the angle
     across = 2.0 * (cosine2 * -torch.expm1(-0.5 * square) / square).sqrt()
-    return torch.stack([across * u, across * v, 2.0 * cosine2 - 1.0], dim=1)
+    return torch.stack([across * u, across * v, 2.0 * cosine2 - 1.0])
 
 
 def _boosted(momentum: Tensor, mass: Tensor, frame: Tensor, frame_mass: Tensor) -> Tensor:
     """Return momenta seen from where what was at rest has a momentum ``frame``."""
-    energy = (momentum.square().sum(1) + mass.square()).sqrt()
-    ratio = frame / frame_mass[:, None]
-    factor = (1.0 + ratio.square().sum(1)).sqrt()
-    return momentum + ratio * ((momentum * ratio).sum(1) / (1.0 + factor) + energy)[:, None]
+    energy = (momentum.square().sum(0) + mass.square()).sqrt()
+    ratio = frame / frame_mass
+    factor = (1.0 + ratio.square().sum(0)).sqrt()
+    return momentum + ratio * ((momentum * ratio).sum(0) / (1.0 + factor) + energy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self, final
 
@@ -25,6 +25,7 @@ __all__ = ["EncodedEvents", "EventEncoder", "EventEncoderConfig"]
 
 _MOMENTUM = ("pt", "eta", "phi")
 _PAIR_HIDDEN = 16
+_PIECE = 256  # events whose tokens stay in a processor's cache
 
 
 @final
@@ -167,13 +168,17 @@ class EventEncoder(nn.Module):
             DataError: If the events do not fit the layout.
         """
         every, mask, lists = self._tokens(events)
-        result: Tensor = self.transformer(every, mask, self._bias(lists, every.shape[1]))
-        return result
+        vectors = torch.empty_like(every[:, 0])
+        for rows, _, piece in self._pieces(every, mask, lists):
+            vectors[rows] = self.transformer(*piece)
+        return vectors
 
     def encode(self, events: Events) -> EncodedEvents:
         """Encode events and their objects; see ``forward``."""
         every, mask, lists = self._tokens(events)
-        encoded = self.transformer.each(every, mask, self._bias(lists, every.shape[1]))
+        encoded = torch.zeros_like(every)
+        for rows, columns, piece in self._pieces(every, mask, lists):
+            encoded[rows[:, None], columns] = self.transformer.each(*piece)
         numbers = [torch.full((one.mask.shape[1],), at, device=mask.device) for at, one in enumerate(lists)]
         momenta, known = self._momenta(lists)
         first = every.shape[1] - momenta.shape[1]  # after the event and its flat variables
@@ -201,12 +206,37 @@ class EventEncoder(nn.Module):
             masks.append(one.mask)
         return torch.cat(tokens, dim=1), torch.cat(masks, dim=1), lists
 
-    def _bias(self, lists: Sequence[ObjectSet], tokens: int) -> Tensor | None:
-        """Return what is added to the scores of all tokens in all blocks, shape ``(events, blocks heads, N, N)``."""
-        if self.pairs is None:
-            return None
-        bias = self.pair_bias(self.pairs(*self._momenta(lists))).permute(0, 3, 1, 2)
-        others = tokens - bias.shape[-1]  # of the event and of its flat variables, which come first
+    def _pieces(
+        self, every: Tensor, mask: Tensor, lists: Sequence[ObjectSet]
+    ) -> Iterator[tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor | None]]]:
+        """Yield rows of events with about as many tokens, columns of these, and what a transformer takes of them.
+
+        Most events have half as many objects as the one with the most, and what no event of a piece has costs nothing.
+        """
+        momenta = None if self.pairs is None else self._momenta(lists)
+        first = every.shape[1] - sum(one.mask.shape[1] for one in lists)  # after the event and its flat variables
+        # An accelerator wants all events at once.
+        size = _PIECE if every.device.type == "cpu" else max(len(every), 1)
+        order = mask.sum(1).argsort()
+        for start in range(0, len(order), size):
+            rows = order[start : start + size]
+            columns = mask[rows].any(0).nonzero()[:, 0]
+            at, of_objects = (rows[:, None], columns), (rows[:, None], columns[columns >= first] - first)
+            bias = None
+            if momenta is not None:
+                bias = self._bias(momenta[0][of_objects], momenta[1][of_objects], len(columns))
+            yield rows, columns, (every[at], mask[at], bias)
+
+    def _bias(self, momenta: Tensor, mask: Tensor, tokens: int) -> Tensor:
+        """Return what is added to the scores of so many tokens in all blocks, shape ``(events, blocks heads, N, N)``.
+
+        Args:
+            momenta: As ``PairFeatures`` takes them, of the objects, which come last.
+            mask: True where there is one.
+            tokens: How many tokens there are.
+        """
+        bias = self.pair_bias(self.pairs(momenta, mask)).permute(0, 3, 1, 2)  # type: ignore[misc]
+        others = tokens - bias.shape[-1]
         return functional.pad(bias, (others, 0, others, 0))
 
     def _momenta(self, lists: Sequence[ObjectSet]) -> tuple[Tensor, Tensor]:

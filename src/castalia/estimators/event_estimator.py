@@ -24,6 +24,7 @@ __all__ = ["EventEstimator", "EventEstimatorConfig"]
 
 _ROWS = 4096  # rows sampled at a time: the activations of one layer stay in the processor's cache
 _ATTEMPTS = 20  # at a draw within what training saw
+_AGAIN = 256  # draws made at once of events that are drawn anew
 
 
 class EventEstimatorConfig(StrictModel):
@@ -198,10 +199,16 @@ class EventEstimator(Estimator, Sampler):
         """Draw targets that are not far outside what training saw, shape ``(events, len(self.variables))``."""
         reach = 0.5 * (self.highest - self.lowest)
         low, high = self.lowest - reach, self.highest + reach
-        drawn = self.targets.inverse(self.draw(vectors, rng))
-        for _ in range(_ATTEMPTS):
-            outside = ~((drawn >= low) & (drawn <= high)).all(1)
-            if not bool(outside.any()):
-                return drawn
-            drawn[outside] = self.targets.inverse(self.draw(vectors[outside], rng))
+
+        def within(values: Tensor) -> Tensor:
+            return ((values >= low) & (values <= high)).all(-1)
+
+        drawn, left = self.targets.inverse(self.draw(vectors, rng)), _ATTEMPTS
+        while left > 0 and len(outside := (~within(drawn)).nonzero()[:, 0]):
+            times = min(left, max(1, _AGAIN // len(outside)))  # few draws take as long as one
+            again = self.targets.inverse(self.draw(vectors[outside].repeat_interleave(times, dim=0), rng))
+            again = again.view(len(outside), times, -1)
+            first = within(again).byte().argmax(1)  # of those within, if there is one
+            drawn[outside] = again[torch.arange(len(outside)), first]
+            left -= times
         return torch.clamp(drawn, low, high)

@@ -105,11 +105,13 @@ class Gaussianisation(nn.Module):
         """Return what ``inverse`` does with a straight line in the place of the spline between two quantiles."""
         step = 2.0 * _OUTERMOST / _BINS
         within = y.clamp(-_OUTERMOST, _OUTERMOST)
-        bins = ((within + _OUTERMOST) / step).long().clamp(max=_BINS - 1)
-        columns = torch.arange(y.shape[1], device=y.device)
-        low, high = self.positions[columns, bins], self.positions[columns, bins + 1]
-        beyond = (y - within) / self.slopes[columns, bins + (y > 0.0)]
-        return low + (high - low) * ((within - self.scores[bins]) / step) + beyond
+        at = (within + _OUTERMOST) / step
+        bins = at.long().clamp(max=_BINS - 1)
+        # One index into all columns at once: two of them take twice as long.
+        knots = bins + torch.arange(0, self.positions.numel(), _BINS + 1, device=y.device)
+        low, high = self.positions.take(knots), self.positions.take(knots + 1)
+        beyond = (y - within) / self.slopes.take(knots + (y > 0.0))
+        return low + (high - low) * (at - bins) + beyond
 
     def _knots(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         size = (*like.shape, _BINS + 1)
