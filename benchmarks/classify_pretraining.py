@@ -46,7 +46,7 @@ ARMS: Final = (
     Arm("paper_scratch", "classify_paper", PAPER, AS_PUBLISHED),
     Arm("paper", "classify_paper", PAPER, AS_PUBLISHED, Pretext(kinematics_weight=0.0)),
 )
-PLATEAU: Final = Size(64_000, 3, (8,), 512, tuned_at=4_000, only=("scratch", "both"))
+PLATEAU: Final = Size(64_000, 3, (6,), 512, tuned_at=4_000, only=("scratch", "both"))
 
 FULL_PLAN: Final = Plan(
     "classify_pretraining",

@@ -146,7 +146,7 @@ def test_at_more_events_only_epochs_or_trees_are_tried(table):
     small, larger, largest = PLAN.sizes
     network, trees = PLAN.arm("w1"), PLAN.arm("trees")
     assert best_trial(PLAN, network, small, rows) == 1
-    found = [{"learning_rate": 4e-3, "epochs": epochs, "batch_size": 20, "ema": 0.99} for epochs in (3, 6)]
+    found = [{"learning_rate": 4e-2, "epochs": epochs, "batch_size": 20, "ema": 0.99} for epochs in (3, 6)]
     assert tried(PLAN, network, larger, rows) == tuple(found)
     assert tuned_settings(PLAN, network, larger, rows) == found[1]
     assert tuned_settings(PLAN, network, largest, rows) == {**found[1], "epochs": 5, "batch_size": 40}
