@@ -121,10 +121,9 @@ class Forms:
     pretraining: Mapping[str, Any]
 
 
-# Trials of all rates at 16,000 events would take half of the whole time. More epochs are no better: of the first arm of
-# classify_combined with decays, at 1,000 events, 10 and 60 had a loss of 0.537 and 0.539.
+# Trials of all rates at 16,000 events would take half of the whole time.
 FULL: Final = Forms(
-    (Size(1_000, 5, (10, 20), 128), Size(4_000, 5, (8, 16), 128), Size(16_000, 4, (8, 16), 256, tuned_at=4_000)),
+    (Size(1_000, 5, (20, 60), 128), Size(4_000, 5, (10, 30), 128), Size(16_000, 4, (8, 20), 256, tuned_at=4_000)),
     8,
     FULL_CUTS,
     {"width": 64, "heads": 4, "blocks": 6},
