@@ -33,10 +33,10 @@ PRETEXT: Final = Pretext()
 """Both pretexts, the one that we would use."""
 
 _RATES: Final = (5e-3, 1e-2, 2e-2, 4e-2)
-"""Of Muon, which needs larger ones than AdamW as well."""
+"""Of Muon."""
 
 _RATES_OF_DESCENT: Final = (3e-3, 1e-2, 3e-2, 1e-1)
-"""Of plain stochastic gradient descent, which needs larger ones; arXiv:2312.06909 has 1e-2."""
+"""Of plain stochastic gradient descent; arXiv:2312.06909 has 1e-2."""
 
 _FORESTS: Final = ((100, 0.05), (300, 0.03), (300, 0.1), (800, 0.03))
 
