@@ -155,3 +155,12 @@ def test_without_places_there_are_momenta_alone():
     assert made(target, None).shape == (len(target), made.count)
     with pytest.raises(ValueError, match="no decays"):
         MomentumFeatures(Layout((), (Variable("x"),)), None)
+
+
+def test_every_particle_may_be_seen():
+    others = ("up", "bottom", "plus", "minus", "recoil")
+    made, target = features({"down_jet": "jet"}, {one: ("muon",) for one in others})
+    found = made(target, as_measured(("down", *others), "minus"))
+    assert found.shape == (len(target), made.count)
+    assert float(found[:, -24:].abs().max()) < 1e-6
+    assert float(found[:, -25:-24].abs().mean()) > 1e-3

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, final
+from dataclasses import dataclass, fields
+from typing import Any, Final, final
 
 import torch
 from torch import Tensor
@@ -22,12 +23,118 @@ _LEAST_SQUARE: Final = 1e-20  # GeV^4, under a root whose slope is infinite at z
 
 
 @final
+@dataclass(frozen=True)
+class _Step:
+    """How particles of some frames are taken from these to the frame above, all at once.
+
+    Attributes:
+        columns: Targets with mass, u and v of each composite whose products move, shape ``(3, composites)``.
+        products: Numbers of their first daughters, then of their second ones, among all masses.
+        whole: Their own numbers.
+        direct: Which products are particles that do not decay.
+        frames: Which product each particle that is further below comes from.
+        leaves: Numbers of the particles that are further below.
+    """
+
+    columns: Tensor
+    products: Tensor
+    whole: Tensor
+    direct: Tensor
+    frames: Tensor
+    leaves: Tensor
+
+    def at_rest(self, columns: Tensor, mass: Tensor) -> Tensor:
+        """Return momenta of the products where what decays is at rest, shape ``(3, products, events)``.
+
+        Args:
+            columns: Targets, shape ``(T, events)``.
+            mass: All masses, shape ``(masses, events)``.
+        """
+        whole, (one, other) = mass.index_select(0, self.whole), mass.index_select(0, self.products).chunk(2)
+        # Källén's function, each factor positive as the mass is above the threshold.
+        square = (whole + one + other) * (whole - one - other) * (whole + one - other) * (whole - one + other)
+        size = square.clamp(min=_LEAST_SQUARE).sqrt() / (2.0 * whole)
+        first = size * _direction(*(columns.index_select(0, of) for of in self.columns[1:]))
+        return torch.cat([first, -first], dim=1)
+
+    def joined(self, below: Tensor, mass: Tensor, products: Tensor) -> Tensor:
+        """Return momenta of the particles of all products, those that are products themselves first.
+
+        Args:
+            below: Momenta of particles further below, in the frame of the product each comes from.
+            mass: All masses.
+            products: Momenta of the products.
+        """
+        direct = products.index_select(1, self.direct)
+        if not len(self.leaves):
+            return direct
+        frame, frame_mass = products.index_select(1, self.frames), mass.index_select(0, self.products[self.frames])
+        return torch.cat([direct, _boosted(below, mass.index_select(0, self.leaves), frame, frame_mass)], dim=1)
+
+
+@final
+@dataclass(frozen=True)
+class _Way:
+    """What leads from targets to momenta.
+
+    Attributes:
+        steps: From the last generation to the first.
+        top: From that to the laboratory; its products are what does not come from a decay.
+        order: Place of each particle after it.
+        leaves: Target that is the mass of each particle, or -1.
+        across: Targets that are x components of what does not come from a decay, and then y components.
+        rapidities: Targets that are their rapidities.
+        masses: Of particles of which no target is the mass, shape ``(particles, 1)``.
+        shares: Matrix from these targets to components.
+    """
+
+    steps: tuple[_Step, ...]
+    top: _Step
+    order: Tensor
+    leaves: Tensor
+    across: Tensor
+    rapidities: Tensor
+    masses: Tensor
+    shares: Tensor
+
+    def momenta(self, columns: Tensor) -> Tensor:
+        """Return momenta of targets of shape ``(T, events)``, shape ``(3, particles, events)``."""
+        mass = self._masses(columns)
+        momenta = columns.new_empty((3, 0, columns.shape[1]))
+        for step in self.steps:
+            momenta = step.joined(momenta, mass, step.at_rest(columns, mass))
+        free = self._free(columns, mass.index_select(0, self.top.products))
+        return self.top.joined(momenta, mass, free).index_select(1, self.order)
+
+    def _masses(self, columns: Tensor) -> Tensor:
+        """Return masses of all particles, then of the composites, those of the last generation first."""
+        given = columns.index_select(0, self.leaves.clamp(min=0)).clamp(0.0, _LARGEST_MASS)
+        mass = torch.where(self.leaves[:, None] >= 0, given, self.masses.to(columns))
+        for step in self.steps:
+            one, other = mass.index_select(0, step.products).chunk(2)
+            above = columns.index_select(0, step.columns[0]).clamp(max=_LARGEST_MASS)
+            mass = torch.cat([mass, torch.maximum(above, one + other + _SMALLEST_MASS)])
+        return mass
+
+    def _free(self, columns: Tensor, mass: Tensor) -> Tensor:
+        """Return momenta of what does not come from a decay, shape ``(3, free, events)``."""
+        across = columns.index_select(0, self.across).clamp(-_LARGEST_MASS, _LARGEST_MASS)
+        px, py = self.shares.to(columns) @ across.view(2, *mass.shape)
+        rapidity = columns.index_select(0, self.rapidities).clamp(-_LARGEST_RAPIDITY, _LARGEST_RAPIDITY)
+        pz = (px.square() + py.square() + mass.square()).sqrt() * torch.sinh(rapidity)
+        return torch.stack([px, py, pz])
+
+
+@final
 class DecayedMomenta:
     """The way from coordinates to momenta, in the precision of networks and for any numbers a network may come by.
 
     It is that of ``castalia.physics.decay_coordinates.decode`` but for a network's eyes, and no result: rapidities and
     directions have limits, masses and transverse momenta one of 100 TeV, a mass below that of the daughters counts as
     theirs, anchors are not read. So all of it is finite, and so are its derivatives.
+
+    Decays of one generation are computed together: a network asks for this at every evaluation, and it is the number of
+    operations that costs, not their size.
 
     Args:
         variables: The targets.
@@ -41,17 +148,17 @@ class DecayedMomenta:
     """
 
     def __init__(self, variables: Sequence[Variable], decays: Decays) -> None:
-        self._composites, self._masses = dict(decays.composites), dict(decays.masses)
+        self._composites = dict(decays.composites)
         self.particles = tuple(decays.masses)
         self._columns = {variable.name: i for i, variable in enumerate(variables)}
         daughters = {one for pair in decays.composites.values() for one in pair}
         self._free = [name for name in (*decays.composites, *decays.masses) if name not in daughters]
-        self._resonances = [name for name in self._free if name in decays.composites]
         needed = [f"{name}_{what}" for name in decays.composites for what in ("mass", "u", "v")]
         needed += [f"{name}_rapidity" for name in self._free] + [self._across(name, "x") for name in self._free]
         for name in needed:
             if name not in self._columns:
                 raise ConfigError(f"The coordinate '{name}' of the decays is no target; declare it, or no decays.")
+        self._ways = {torch.device("cpu"): self._way(decays)}
 
     def __call__(self, target: Tensor) -> Tensor:
         """Return momenta of targets in physical units.
@@ -62,61 +169,79 @@ class DecayedMomenta:
         Returns:
             (px, py, pz) in GeV, shape ``(events, particles, 3)``.
         """
-        mass = {name: self._leaf_mass(target, name) for name in self._masses}
-        for name, (one, other) in reversed(self._composites.items()):
-            least = mass[one] + mass[other]
-            above = self._column(target, f"{name}_mass").clamp(max=_LARGEST_MASS)
-            mass[name] = torch.maximum(above, least + _SMALLEST_MASS)
-        found: dict[str, Tensor] = {}
-        across = {axis: self._transverse(target, axis) for axis in "xy"}
-        for name in self._free:
-            px, py = across["x"][name], across["y"][name]
-            rapidity = self._column(target, f"{name}_rapidity").clamp(-_LARGEST_RAPIDITY, _LARGEST_RAPIDITY)
-            pz = (px.square() + py.square() + mass[name].square()).sqrt() * torch.sinh(rapidity)
-            self._decay(name, torch.stack([px, py, pz]), target, mass, found)
-        return torch.stack([found[name] for name in self.particles], dim=1).permute(2, 1, 0)
+        if target.device not in self._ways:
+            self._ways[target.device] = _on(self._ways[torch.device("cpu")], target.device)
+        return self._ways[target.device].momenta(target.t().contiguous()).permute(2, 1, 0)
 
-    def _leaf_mass(self, target: Tensor, name: str) -> Tensor:
-        if f"{name}_mass" in self._columns:
-            return self._column(target, f"{name}_mass").clamp(0.0, _LARGEST_MASS)
-        return torch.full_like(target[:, 0], self._masses[name])
+    def _way(self, decays: Decays) -> _Way:
+        steps, top, order = self._steps()
+        leaves = [self._columns.get(f"{name}_mass", -1) for name in self.particles]
+        across = [self._columns[self._across(name, axis)] for axis in "xy" for name in self._free]
+        rapidities = [self._columns[f"{name}_rapidity"] for name in self._free]
+        masses = torch.tensor(list(decays.masses.values()), dtype=torch.float64)[:, None]
+        one, other, last = map(torch.tensor, (leaves, across, rapidities))
+        return _Way(tuple(steps), top, order, one, other, last, masses, self._shares())
 
-    def _decay(
-        self, name: str, momentum: Tensor, target: Tensor, mass: Mapping[str, Tensor], found: dict[str, Tensor]
-    ) -> None:
-        """Add the momenta of all products to ``found``, in the frame of ``momentum``."""
+    def _shares(self) -> Tensor:
+        """Return the matrix from transverse targets to components; the last resonance's may be that of all."""
+        resonances = [place for place, name in enumerate(self._free) if name in self._composites]
+        matrix = torch.eye(len(self._free), dtype=torch.float64)
+        if resonances and self._across(self._free[resonances[-1]], "x").endswith("_of_all"):
+            *others, last = resonances
+            matrix[others, last] = 1.0 / len(resonances)
+            matrix[last] -= matrix[others].sum(0)
+        return matrix
+
+    def _steps(self) -> tuple[list[_Step], _Step, Tensor]:
+        """Return the steps from the last generation on, that to what is free, and the order of the particles."""
+        generations = [[name for name in self._free if name in self._composites]]
+        while generations[-1]:
+            products = [one for name in generations[-1] for one in self._composites[name]]
+            generations.append([one for one in products if one in self._composites])
+        generations = generations[-2::-1]
+        numbers = {name: i for i, name in enumerate((*self.particles, *(one for some in generations for one in some)))}
+        steps: list[_Step] = []
+        below: list[str] = []
+        for names in generations:
+            products = [self._composites[name][side] for side in (0, 1) for name in names]
+            step, below = self._step(names, products, below, numbers)
+            steps.append(step)
+        top, below = self._step([], self._free, below, numbers)
+        return steps, top, torch.tensor([below.index(name) for name in self.particles])
+
+    def _step(
+        self, names: list[str], products: list[str], below: list[str], numbers: Mapping[str, int]
+    ) -> tuple[_Step, list[str]]:
+        """Return a step, and the particles that are below after it."""
+        direct = [place for place, name in enumerate(products) if name in self.particles]
+        frames = [place for one in below for place, name in enumerate(products) if one in self._leaves(name)]
+        columns = [[self._columns[f"{name}_{what}"] for name in names] for what in ("mass", "u", "v")]
+        lists = columns, [numbers[one] for one in products], [numbers[one] for one in names], direct, frames
+        step = _Step(*(torch.tensor(one, dtype=torch.long) for one in (*lists, [numbers[one] for one in below])))
+        return step, [products[place] for place in direct] + below
+
+    def _leaves(self, name: str) -> list[str]:
+        """Return the particles that one decays to at last."""
         if name not in self._composites:
-            found[name] = momentum
-            return
-        pair = self._composites[name]
-        whole, one, other = mass[name], mass[pair[0]], mass[pair[1]]
-        # Källén's function, each factor positive as the mass is above the threshold.
-        square = (whole + one + other) * (whole - one - other) * (whole + one - other) * (whole - one + other)
-        size = square.clamp(min=_LEAST_SQUARE).sqrt() / (2.0 * whole)
-        first = size * _direction(*(self._column(target, f"{name}_{axis}") for axis in "uv"))
-        for daughter, at_rest in zip(pair, (first, -first), strict=True):
-            products: dict[str, Tensor] = {}
-            self._decay(daughter, at_rest, target, mass, products)
-            found |= {leaf: _boosted(old, mass[leaf], momentum, whole) for leaf, old in products.items()}
-
-    def _transverse(self, target: Tensor, axis: str) -> dict[str, Tensor]:
-        """Return a transverse component of what does not come from a decay, by name."""
-        limits = (-_LARGEST_MASS, _LARGEST_MASS)
-        found = {name: self._column(target, self._across(name, axis)).clamp(*limits) for name in self._free}
-        last = self._resonances[-1] if self._resonances else None
-        if last is None or not self._across(last, axis).endswith("_of_all"):
-            return found
-        total, count = found[last], len(self._resonances)
-        others = {name: found[name] + total / count for name in self._resonances[:-1]}
-        return found | others | {last: total - sum(others.values())}
+            return [name]
+        return [leaf for one in self._composites[name] for leaf in self._leaves(one)]
 
     def _across(self, name: str, axis: str) -> str:
         """Return the name of the target with a transverse component, as it is called here."""
         plain = f"{name}_p{axis}"
         return next((one for one in (f"{plain}_of_all", f"{plain}_less_share") if one in self._columns), plain)
 
-    def _column(self, target: Tensor, name: str) -> Tensor:
-        return target[:, self._columns[name]]
+
+def _on(way: _Way, device: torch.device) -> _Way:
+    def moved(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value.to(device)
+        if isinstance(value, tuple):
+            return tuple(map(moved, value))
+        return type(value)(*(moved(getattr(value, one.name)) for one in fields(value)))
+
+    result: _Way = moved(way)
+    return result
 
 
 def _direction(u: Tensor, v: Tensor) -> Tensor:

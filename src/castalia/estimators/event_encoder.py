@@ -77,6 +77,8 @@ class EncodedEvents:
 
     def repeated(self, times: int) -> EncodedEvents:
         """Return every event several times, one after the other."""
+        if times == 1:
+            return self
 
         def each(values: Tensor) -> Tensor:
             return values.repeat_interleave(times, dim=0)

@@ -179,36 +179,50 @@ class EventEstimator(Estimator, Sampler):
         """
         self.targets.require_prepared()
         step = max(1, _ROWS // draws)
-        pieces = []
+        chosen, drawn, inside, again, waiting = [], [], [], [], []
         for start in range(0, max(len(condition), 1), step):
             piece = condition.map(lambda values, at=start: values[at : at + step])  # type: ignore[misc]
-            pieces.append(self._drawn(piece, draws, rng))
-        return Events(torch.cat(pieces))
+            vectors, places = self._vectors(piece, draws, rng)
+            chosen.append(places)
+            for rows in torch.split(vectors, _ROWS):
+                drawn.append(self.targets.inverse(self.draw(rows, rng)))
+                inside.append(self._within(drawn[-1]))
+                waiting.append(rows[~inside[-1]])
+                if sum(map(len, waiting)) >= _AGAIN:
+                    again.append(self._drawn_again(torch.cat(waiting), rng))
+                    waiting = []
+        values = torch.cat(drawn)
+        values[~torch.cat(inside)] = torch.cat([*again, self._drawn_again(torch.cat([vectors[:0], *waiting]), rng)])
+        values = self.targets.to_sample(torch.clamp(values, *self._limits()))
+        return Events(self.in_order(values, torch.cat(chosen)))
 
-    def _drawn(self, condition: Events, draws: int, rng: np.random.Generator) -> Tensor:
-        """Draw targets of a few events, shape ``(events draws, T)``."""
-        if self.choice is None:
-            vectors = self.encoder(condition).repeat_interleave(draws, dim=0)
-            places = vectors[:, :0]
-        else:
-            vectors, places = self.choice.draw(self.encoder.encode(condition).repeated(draws), rng)
-        values = torch.cat([self._within(piece, rng) for piece in torch.split(vectors, _ROWS)])
-        return self.in_order(self.targets.to_sample(values), places)
+    def _vectors(self, condition: Events, draws: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Return vectors and places of a few events, each so many times one after the other."""
+        if self.choice is not None:
+            return self.choice.draw(self.encoder.encode(condition).repeated(draws), rng)
+        vectors = self.encoder(condition).repeat_interleave(draws, dim=0)
+        return vectors, vectors[:, :0]
 
-    def _within(self, vectors: Tensor, rng: np.random.Generator) -> Tensor:
-        """Draw targets that are not far outside what training saw, shape ``(events, len(self.variables))``."""
+    def _limits(self) -> tuple[Tensor, Tensor]:
+        """Return between what values a draw counts."""
         reach = 0.5 * (self.highest - self.lowest)
-        low, high = self.lowest - reach, self.highest + reach
+        return self.lowest - reach, self.highest + reach
 
-        def within(values: Tensor) -> Tensor:
-            return ((values >= low) & (values <= high)).all(-1)
+    def _within(self, values: Tensor) -> Tensor:
+        low, high = self._limits()
+        return ((values >= low) & (values <= high)).all(-1)
 
-        drawn, left = self.targets.inverse(self.draw(vectors, rng)), _ATTEMPTS
-        while left > 0 and len(outside := (~within(drawn)).nonzero()[:, 0]):
+    def _drawn_again(self, vectors: Tensor, rng: np.random.Generator) -> Tensor:
+        """Draw targets that count, where 20 attempts are enough, shape ``(events, len(self.variables))``."""
+        drawn = vectors.new_empty((len(vectors), len(self.variables)))
+        outside, left = torch.arange(len(vectors), device=vectors.device), _ATTEMPTS
+        while left > 0 and len(outside):
             times = min(left, max(1, _AGAIN // len(outside)))  # few draws take as long as one
             again = self.targets.inverse(self.draw(vectors[outside].repeat_interleave(times, dim=0), rng))
             again = again.view(len(outside), times, -1)
-            first = within(again).byte().argmax(1)  # of those within, if there is one
+            counts = self._within(again)
+            first = counts.byte().argmax(1)  # of those within, if there is one
             drawn[outside] = again[torch.arange(len(outside)), first]
+            outside = outside[~counts.any(1)]
             left -= times
-        return torch.clamp(drawn, low, high)
+        return drawn

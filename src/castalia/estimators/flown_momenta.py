@@ -42,5 +42,6 @@ class FlownMomenta(PlaceFeatures):
     def given(self, condition: Tensor) -> Callable[[Tensor], Tensor]:
         """Return the functions of places for events' vectors of shape ``(events, width)``."""
         back = self.affine.inverse_of(condition)
-        measured = None if self.choice is None else self.choice.measured(condition)
-        return lambda place: self.features(self.targets.nearly_inverse(back(place)), measured)
+        of_target = self.features.given(None if self.choice is None else self.choice.measured(condition))
+        near = self.targets.near_inverse()
+        return lambda place: of_target(near(back(place)))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
-from castalia.estimators.flows.univariate import rational_quadratic, rational_quadratic_inverse
+from castalia.estimators.flows.univariate import rational_quadratic_in_bin, rational_quadratic_root
 from castalia.estimators.moments import weighted_quantiles
 
 __all__ = ["Gaussianisation"]
 
 _BINS = 64
 _OUTERMOST = 3.5  # standard deviations: one event in 4,300 lies beyond either end
+_STEP = 2.0 * _OUTERMOST / _BINS
 _TAIL = 1.0  # standard deviations next to an end that give the slope beyond it
 _STEEPEST = 1e3  # largest slope, where many events have the same value
 _MOST_EVENTS = 262_144
@@ -94,28 +95,45 @@ class Gaussianisation(nn.Module):
         Returns:
             Shape ``(events, T)``, and the log of the Jacobian determinant, ``(events,)``.
         """
-        y, log_slope = rational_quadratic(x, *self._knots(x))
+        bins = torch.searchsorted(self.positions[:, 1:-1].contiguous(), x.t().contiguous(), right=True).t()
+        y, log_slope = rational_quadratic_in_bin(x, *self._ends(bins))
         return y, log_slope.sum(1)
 
     def inverse(self, y: Tensor) -> Tensor:
         """Map normal scores of shape ``(events, T)`` back."""
-        return rational_quadratic_inverse(y, *self._knots(y))
+        clipped = y.clamp(-_OUTERMOST, _OUTERMOST)
+        # By arithmetic, as the scores are evenly spaced; not a number becomes the lowest integer.
+        bins = ((clipped + _OUTERMOST) / _STEP).long().clamp(0, _BINS - 1)
+        beyond = y - clipped
+        tail = torch.where(beyond < 0, self.slopes[:, 0], self.slopes[:, -1])
+        return rational_quadratic_root(clipped, *self._ends(bins)) + beyond / tail
 
-    def nearly_inverse(self, y: Tensor) -> Tensor:
-        """Return what ``inverse`` does with a straight line in the place of the spline between two quantiles."""
-        step = 2.0 * _OUTERMOST / _BINS
-        within = y.clamp(-_OUTERMOST, _OUTERMOST)
-        at = (within + _OUTERMOST) / step
-        bins = at.long().clamp(max=_BINS - 1)
+    def near_inverse(self) -> Callable[[Tensor], Tensor]:
+        """Return what does as ``inverse``, with a straight line in the place of the spline between two quantiles."""
+        # A line in each bin, and one beyond either end.
+        slopes = torch.cat([1.0 / self.slopes[:, :1], self.positions.diff() / _STEP, 1.0 / self.slopes[:, -1:]], dim=1)
+        from_left = torch.cat([self.scores[:1], self.scores]), torch.cat([self.positions[:, :1], self.positions], dim=1)
+        offsets = from_left[1] - slopes * from_left[0]
         # One index into all columns at once: two of them take twice as long.
-        knots = bins + torch.arange(0, self.positions.numel(), _BINS + 1, device=y.device)
-        low, high = self.positions.take(knots), self.positions.take(knots + 1)
-        beyond = (y - within) / self.slopes.take(knots + (y > 0.0))
-        return low + (high - low) * (at - bins) + beyond
+        first = torch.arange(0, slopes.numel(), _BINS + 2, device=slopes.device)
 
-    def _knots(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        size = (*like.shape, _BINS + 1)
-        return self.positions.expand(size), self.scores.expand(size), self.slopes.expand(size)
+        def near(y: Tensor) -> Tensor:
+            lines = ((y + (_OUTERMOST + _STEP)) / _STEP).clamp(0.0, _BINS + 1.0).long() + first
+            return torch.addcmul(offsets.take(lines), slopes.take(lines), y)
+
+        return near
+
+    def _ends(self, bins: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return position, score and slope, of the left and of the right end each, of bins of shape ``(events, T)``."""
+        left = bins + torch.arange(0, self.positions.numel(), _BINS + 1, device=bins.device)
+        return (
+            self.positions.take(left),
+            self.positions.take(left + 1),
+            self.scores.take(bins),
+            self.scores.take(bins + 1),
+            self.slopes.take(left),
+            self.slopes.take(left + 1),
+        )
 
 
 def _increasing(positions: Tensor, scores: Tensor) -> Tensor:

@@ -81,12 +81,18 @@ def test_the_page_and_its_figures(folder, found):
         assert (folder / "report" / "figures" / f"{name}.png").stat().st_size > 10_000
 
 
-def test_a_model_scores_as_its_own_evaluation_says(folder, found, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def alone(folder):
+    """Metrics of one of the models by itself, as ``found``: on as many threads, on which the last bits depend."""
+    words = ("unfold", "evaluate", folder / "good", folder / "fresh.parquet", "-o", folder / "alone", "--draws", 40)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("castalia.apps.unfold.evaluate.draw_figures", lambda *_: {})
+        assert here(*words).code in (0, 5)
+    return json.loads((folder / "alone" / "metrics.json").read_text())["posterior"]
+
+
+def test_a_model_scores_as_its_own_evaluation_says(found, alone):
     _, metrics = found
-    monkeypatch.setattr("castalia.apps.unfold.evaluate.draw_figures", lambda *_: {})
-    words = ("unfold", "evaluate", folder / "good", folder / "fresh.parquet", "-o", tmp_path / "report", "--draws", 40)
-    assert here(*words).code in (0, 5)
-    alone = json.loads((tmp_path / "report" / "metrics.json").read_text())["posterior"]
     beside = metrics["models"]["good"]
     for name in ("crps", "energy_score", "distances", "calibration"):
         assert beside[name] == alone[name], name

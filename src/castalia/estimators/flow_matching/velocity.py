@@ -69,7 +69,8 @@ class VelocityNetwork(nn.Module):
         first = values = self._first(x, time, given, features)
         for layer, again in zip(self.layers, self._again, strict=True):
             values = layer(functional.silu(values))
-            values = values + first if again else values
+            if again:
+                values += first
         return values
 
     def with_slopes(
@@ -106,8 +107,9 @@ class VelocityNetwork(nn.Module):
         return values, slopes
 
     def _first(self, x: Tensor, time: Tensor | float, given: Tensor, features: Tensor | None) -> Tensor:
+        # Feature by feature, as features are computed: in one product, which begins from what is given.
         waves = torch.cos(time * self.waves).expand(len(x), -1)
-        result: Tensor = self.place(torch.cat([x.clamp(-REACH, REACH), waves], dim=1)) + given
+        seen, weights = [x.clamp(-REACH, REACH).t(), waves.t()], [self.place.weight]
         if features is not None and self.features is not None:
-            result = result + self.features(features)
-        return result
+            seen, weights = [*seen, features.t()], [*weights, self.features.weight]
+        return torch.addmm(given, torch.cat(seen).t(), torch.cat(weights, dim=1).t())

@@ -60,8 +60,7 @@ class ConditionalAffine(RowBlock):
     def inverse_of(self, condition: Tensor) -> Callable[[Tensor], Tensor]:
         """Return the way back under conditions of shape ``(events, C)``, whose network is evaluated once."""
         raw: Tensor = self.network(condition)
-        of_targets = raw.view(len(raw), self.variables, self.univariate.parameters)
-        return lambda z: self.univariate.inverse(z, of_targets)
+        return self.univariate.inverse_of(raw.view(len(raw), self.variables, self.univariate.parameters))
 
     def freeze(self, context: Context) -> Frozen:
         """Freeze the unshifting and unscaling by the condition."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import final
@@ -18,7 +19,9 @@ __all__ = [
     "SplineMap",
     "UnivariateMap",
     "rational_quadratic",
+    "rational_quadratic_in_bin",
     "rational_quadratic_inverse",
+    "rational_quadratic_root",
 ]
 
 _LOG_2 = math.log(2)  # powers of two cost a third of powers of e
@@ -81,8 +84,13 @@ class AffineMap(UnivariateMap):
 
     def inverse(self, y: Tensor, raw: Tensor) -> Tensor:
         """Unshift and unscale."""
+        return self.inverse_of(raw)(y)
+
+    def inverse_of(self, raw: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return what unshifts and unscales by ``raw``, whose exponential is computed once."""
         log_scale, shift = self._split(raw)
-        return (y - shift) * (-log_scale).exp()
+        scale = (-log_scale).exp()
+        return lambda y: (y - shift) * scale
 
     def inverse_scale(self, raw: Tensor) -> Tensor:
         """Return the slope of the inverse, shape ``(…)``."""
@@ -165,7 +173,7 @@ class SplineMap(UnivariateMap):
         # Beyond an end the bin is the outermost, whose outer slope is the tail's.
         tail = torch.where(beyond < 0, d0, d1)
         (x0, x1), (y0, y1) = ends
-        torch.addcdiv(_root(clipped, x0, x1, y0, y1, d0, d1), beyond, tail, out=out)
+        torch.addcdiv(rational_quadratic_root(clipped, x0, x1, y0, y1, d0, d1), beyond, tail, out=out)
 
     def knots(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return positions, values and slopes at the knots, each of shape ``(…, bins + 1)``, from raw parameters.
@@ -257,9 +265,27 @@ def rational_quadratic(x: Tensor, positions: Tensor, values: Tensor, slopes: Ten
     References:
         Gregory and Delbourgo (1982); Eqs 4 and 5 of Durkan et al. (arXiv:1906.04032).
     """
-    low, high = positions[..., 0], positions[..., -1]
-    clipped = x.clamp(low, high)
-    x0, x1, y0, y1, d0, d1 = _bin(clipped, positions, (positions, values, slopes))
+    return rational_quadratic_in_bin(x, *_bin(x, positions, (positions, values, slopes)))
+
+
+def rational_quadratic_in_bin(
+    x: Tensor, x0: Tensor, x1: Tensor, y0: Tensor, y1: Tensor, d0: Tensor, d1: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Evaluate one bin of such a spline, and at its ends the straight lines with the slopes there.
+
+    Args:
+        x: Shape ``(…)``.
+        x0: Position of the left knot; all as ``x``.
+        x1: Position of the right knot.
+        y0: Value at the left knot.
+        y1: Value at the right knot.
+        d0: Slope at the left knot.
+        d1: Slope at the right knot.
+
+    Returns:
+        As ``rational_quadratic``.
+    """
+    clipped = x.clamp(x0, x1)
     width, height = x1 - x0, y1 - y0
     secant = height / width
     z = (clipped - x0) / width
@@ -283,7 +309,7 @@ def rational_quadratic_inverse(y: Tensor, positions: Tensor, values: Tensor, slo
     x0, x1, y0, y1, d0, d1 = _bin(clipped, values, (positions, values, slopes))
     beyond = y - clipped
     tail = torch.where(beyond < 0, slopes[..., 0], slopes[..., -1])
-    return _root(clipped, x0, x1, y0, y1, d0, d1) + beyond / tail
+    return rational_quadratic_root(clipped, x0, x1, y0, y1, d0, d1) + beyond / tail
 
 
 def _bin(at: Tensor, edges: Tensor, knots: tuple[Tensor, ...]) -> list[Tensor]:
@@ -293,8 +319,10 @@ def _bin(at: Tensor, edges: Tensor, knots: tuple[Tensor, ...]) -> list[Tensor]:
     return [side for knot in knots for side in knot.gather(-1, both).unbind(-1)]
 
 
-def _root(y: Tensor, x0: Tensor, x1: Tensor, y0: Tensor, y1: Tensor, d0: Tensor, d1: Tensor) -> Tensor:
-    """Solve one bin's quadratic equation: left and right ends, and slopes there."""
+def rational_quadratic_root(
+    y: Tensor, x0: Tensor, x1: Tensor, y0: Tensor, y1: Tensor, d0: Tensor, d1: Tensor
+) -> Tensor:
+    """Solve one bin's quadratic equation for values within; arguments as of ``rational_quadratic_in_bin``."""
     # Eqs 6 to 8 of Durkan et al. (arXiv:1906.04032), divided by the bin's height.
     width, height = x1 - x0, y1 - y0
     secant, part = height / width, (y - y0) / height
