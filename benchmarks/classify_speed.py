@@ -32,6 +32,7 @@ from castalia.estimators.classification.backbone import TransformerBackboneConfi
 from castalia.estimators.classification.networks import GraphClassifier, TransformerClassifier
 from castalia.estimators.registry import build
 from castalia.rng import Stream
+from castalia.training.allocator import keep_freed_memory
 from castalia.training.config import TrainingConfig
 from castalia.training.diagnosis import VariableNames
 from castalia.training.step import ObjectiveStep
@@ -240,6 +241,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="at most a minute, with smaller claims")
     quick = parser.parse_args().quick
     torch.set_num_threads(1)
+    keep_freed_memory()  # as every training does
     began = time.monotonic()
     found = {name: speed_of(section, *((5, 0.2, 1) if quick else (9, 1.0, 3))) for name, section in VARIANTS.items()}
     least = 0.2 if quick else 0.4

@@ -15,13 +15,13 @@ def _normal(*shape: int, counter: int = 0) -> Tensor:
 
 def _by_definition(packed: Tensor, bias: Tensor) -> Tensor:
     sets, count, width = packed.shape
-    query, key, value = packed.view(sets, count, 3, bias.shape[1], -1).permute(2, 0, 3, 1, 4)
-    attended = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    query, key, value = packed.view(sets, count, 3, len(bias), -1).permute(2, 0, 3, 1, 4)
+    attended = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias.transpose(0, 1))
     return attended.transpose(1, 2).reshape(sets, count, width // 3)
 
 
 def test_it_is_scaled_dot_product_attention():
-    packed, bias = _normal(3, 5, 24), _normal(3, 2, 5, 5, counter=1)
+    packed, bias = _normal(3, 5, 24), _normal(2, 3, 5, 5, counter=1)
     bias[:, :, :, 3] = -torch.inf
     assert torch.allclose(packed_attention(packed, bias), _by_definition(packed, bias))
     assert not torch.allclose(packed_attention(packed, bias.mT), _by_definition(packed, bias))  # negative control

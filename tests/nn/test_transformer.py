@@ -63,9 +63,9 @@ def test_sets_do_not_see_each_other_and_repeat(transformer):
 def test_a_bias_of_zero_is_none_and_one_of_minus_infinity_is_a_mask():
     block = AttentionBlock(8, 2, 2).double()
     elements, mask = _normal(4, 5, 8), _mask(5, 4, 3, 1)
-    zero = torch.zeros(4, 2, 5, 5, dtype=torch.float64)
+    zero = torch.zeros(2, 4, 5, 5, dtype=torch.float64)
     assert torch.allclose(block(elements, mask, bias=zero), block(elements, torch.ones_like(mask)))
-    hidden = zero.masked_fill(~mask[:, None, None, :], -torch.inf)
+    hidden = zero.masked_fill(~mask[:, None, :], -torch.inf)
     assert torch.allclose(block(elements, mask, bias=hidden), block(elements, mask))
-    drawn = _normal(4, 2, 5, 5, counter=2)
+    drawn = _normal(2, 4, 5, 5, counter=2)
     assert not torch.allclose(block(elements, mask, bias=drawn)[0], block(elements, mask)[0])  # negative control

@@ -230,14 +230,14 @@ class EventEncoder(nn.Module):
             yield rows, columns, (every[at], mask[at], bias)
 
     def _bias(self, momenta: Tensor, mask: Tensor, tokens: int) -> Tensor:
-        """Return what is added to the scores of so many tokens in all blocks, shape ``(events, blocks heads, N, N)``.
+        """Return what is added to the scores of so many tokens in all blocks, shape ``(blocks heads, events, N, N)``.
 
         Args:
             momenta: As ``PairFeatures`` takes them, of the objects, which come last.
             mask: True where there is one.
             tokens: How many tokens there are.
         """
-        bias = self.pair_bias(self.pairs(momenta, mask)).permute(0, 3, 1, 2)  # type: ignore[misc]
+        bias = self.pair_bias.outputs_first(self.pairs(momenta, mask))  # type: ignore[misc]
         others = tokens - bias.shape[-1]
         return functional.pad(bias, (others, 0, others, 0))
 

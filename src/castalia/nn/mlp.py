@@ -56,8 +56,24 @@ class MLP(nn.Module):
         Returns:
             Shape ``(events, outputs)``.
         """
+        result: Tensor = self.layers[-1](self._hidden(values))
+        return result
+
+    def outputs_first(self, values: Tensor) -> Tensor:
+        """Evaluate the network and return each output along contiguous memory.
+
+        Args:
+            values: Shape ``(…, inputs)``.
+
+        Returns:
+            Shape ``(outputs, …)``.
+        """
+        hidden, last = self._hidden(values.flatten(0, -2)), self.layers[-1]
+        outputs = torch.addmm(last.bias[:, None], last.weight, hidden.t())  # type: ignore[arg-type, index]
+        return outputs.view(-1, *values.shape[:-1])
+
+    def _hidden(self, values: Tensor) -> Tensor:
         activated = ACTIVATIONS[self.activation]
         for layer in self.layers[:-1]:
             values = activated(layer(values))
-        result: Tensor = self.layers[-1](values)
-        return result
+        return values

@@ -11,7 +11,7 @@ from torch.nn import functional
 from castalia.nn.mlp import MLP
 from castalia.nn.packed_attention import packed_attention
 
-__all__ = ["AttentionBlock", "SetTransformer"]
+__all__ = ["AttentionBlock", "SetTransformer", "biases_of"]
 
 
 @final
@@ -47,7 +47,7 @@ class AttentionBlock(nn.Module):
             elements: Shape ``(sets, N, width)``.
             mask: True where an element exists, shape ``(sets, N)``; at least one in every set.
             wanted: Compute the first elements only, which then attend to all; ``None`` for all.
-            bias: What is added to the score of each query (third axis) and key, shape ``(sets, heads, N, N)``; it takes
+            bias: What is added to the score of each query (third axis) and key, shape ``(heads, sets, N, N)``; it takes
                 the place of the mask, with minus infinity for a key that does not exist. ``None`` for nothing. Among
                 some ten elements this is the faster way, and among more than some thirty the other one.
 
@@ -78,6 +78,25 @@ class AttentionBlock(nn.Module):
         return values.view(sets, elements, self.heads, width // self.heads).transpose(1, 2)
 
 
+def biases_of(mask: Tensor, like: Tensor, heads: int, blocks: int, added: Tensor | None) -> list[Tensor]:
+    """Return the bias of each block, minus infinity for keys that do not exist.
+
+    Args:
+        mask: True where an element exists, shape ``(sets, N)``.
+        like: A tensor of the wanted precision.
+        heads: Number of attention heads.
+        blocks: Number of blocks.
+        added: What is added for those that exist, finite, shape ``(blocks heads, sets, N, N)``; ``None`` for nothing.
+
+    Returns:
+        As ``AttentionBlock.forward`` takes them.
+    """
+    absent = torch.zeros_like(mask, dtype=like.dtype).masked_fill(~mask, -torch.inf)[:, None]
+    if added is None:
+        return [absent.expand(heads, -1, mask.shape[1], -1)] * blocks
+    return list(torch.split(added + absent, heads))
+
+
 @final
 class SetTransformer(nn.Module):
     """Attention blocks after which the first element stands for the whole set.
@@ -104,7 +123,7 @@ class SetTransformer(nn.Module):
             elements: Shape ``(sets, N, width)``; finite everywhere, whatever stands where ``mask`` is false.
             mask: True where an element exists, shape ``(sets, N)``; the first one always does.
             bias: What is added to the scores of query and key in each block, finite, shape
-                ``(sets, blocks heads, N, N)``; ``None`` for nothing.
+                ``(blocks heads, sets, N, N)``; ``None`` for nothing.
 
         Returns:
             Shape ``(sets, width)``, of mean zero and variance one over the features of each set but for a learned
@@ -118,12 +137,7 @@ class SetTransformer(nn.Module):
         Returns:
             Shape ``(sets, wanted or N, width)``; meaningless where ``mask`` is false.
         """
-        absent = torch.zeros_like(mask, dtype=elements.dtype).masked_fill(~mask, -torch.inf)[:, None, None]
-        if bias is None:
-            shared = absent.expand(-1, self.heads, mask.shape[1], -1)
-            biases: tuple[Tensor, ...] = (shared,) * len(self.blocks)
-        else:
-            biases = torch.split(bias + absent, self.heads, dim=1)
+        biases = biases_of(mask, elements, self.heads, len(self.blocks), bias)
         for block, one in zip(self.blocks[:-1], biases, strict=False):
             elements = block(elements, mask, bias=one)
         result: Tensor = self.normal(self.blocks[-1](elements, mask, wanted=wanted, bias=biases[-1]))

@@ -11,6 +11,7 @@ import torch
 
 from castalia.errors import ConfigError, StoppedError
 from castalia.estimators.base import Batch, Estimator, Objective
+from castalia.training.allocator import keep_freed_memory
 from castalia.training.config import TrainingConfig
 from castalia.training.diagnosis import VariableNames
 from castalia.training.history import History
@@ -107,6 +108,7 @@ def fit(
             estimator.prepare(data.train.chunks(PREPARE_CHUNK))
             phases = _phases(estimator)
             estimator.to(device)
+        keep_freed_memory()
         loop = TrainingLoop(estimator, data.to(device), config, phases, store, past, termination)
         loop.watch(_on_processor(metrics, device), progress, VariableNames(*(names or ((), ()))))
         try:

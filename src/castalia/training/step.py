@@ -15,6 +15,7 @@ from castalia.errors import ConfigError, ModelError
 from castalia.estimators.base import Batch, Losses, Objective
 from castalia.training.config import TrainingConfig
 from castalia.training.diagnosis import VariableNames, diverged
+from castalia.training.muon import Muon
 
 __all__ = ["ObjectiveStep", "StepResult", "weighted_sums"]
 
@@ -150,7 +151,7 @@ def _optimisers(objective: Objective, config: TrainingConfig) -> list[torch.opti
     others = _groups(objective, lambda parameter: not (muon and _is_matrix(parameter)))
     found: list[torch.optim.Optimizer] = []
     if matrices:
-        found.append(torch.optim.Muon(matrices, rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+        found.append(Muon(matrices, rate, decay))
     if others:
         found.append(torch.optim.AdamW(others, rate, objective.betas, weight_decay=decay, fused=True))
     return found

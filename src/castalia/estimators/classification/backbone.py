@@ -18,7 +18,7 @@ from castalia.estimators.classification.object_tensors import ObjectTensors
 from castalia.estimators.pair_features import PAIRS
 from castalia.nn.graph_attention import GraphAttentionBlock
 from castalia.nn.mlp import MLP
-from castalia.nn.transformer import AttentionBlock
+from castalia.nn.transformer import AttentionBlock, biases_of
 
 __all__ = [
     "Backbone",
@@ -262,14 +262,8 @@ class TransformerBackbone(Backbone):
 
     def encode(self, elements: Tensor, mask: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Let elements see one another; see ``Backbone.encode``."""
-        events, count, _, _ = pairs.shape
-        absent = torch.zeros_like(mask, dtype=elements.dtype).masked_fill(~mask, -torch.inf)
-        if self.bias is None:
-            biases = [absent[:, None, None].expand(events, self.heads, count, count)] * len(self.blocks)
-        else:
-            added = self.bias(pairs) + absent[:, None, :, None]
-            added = added.view(events, count, count, len(self.blocks), self.heads)
-            biases = list(added.permute(3, 0, 4, 1, 2).contiguous())
+        added = None if self.bias is None else self.bias.outputs_first(pairs)
+        biases = biases_of(mask, elements, self.heads, len(self.blocks), added)
         for block, bias in zip(self.blocks, biases, strict=True):
             elements = block(elements, mask, bias=bias)
         elements = self.last(elements)

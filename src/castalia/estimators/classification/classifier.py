@@ -54,6 +54,7 @@ class EventClassifier(Estimator, Classifier):
         classes: Number of classes.
         types: Number of types of objects.
         temperature: What scores are divided by; 1 until ``calibrate``.
+        piece: Events scored at a time on a CPU, so few that what is computed of them stays in its cache.
 
     Raises:
         ConfigError: If the layout is none of typed objects and classes, or the configuration is another model's.
@@ -61,6 +62,7 @@ class EventClassifier(Estimator, Classifier):
 
     Config: type[StrictModel]
     takes_lists: ClassVar[bool] = True
+    piece: ClassVar[int] = _ROWS
 
     temperature: Tensor
 
@@ -95,7 +97,7 @@ class EventClassifier(Estimator, Classifier):
         Raises:
             DataError: If the events do not fit the layout.
         """
-        return self.scores(self.object_tensors(events), events.flat) / self.temperature
+        return self._scored(events) / self.temperature
 
     def object_tensors(self, events: Events) -> ObjectTensors:
         """Read the objects of events, in the model's precision.
@@ -118,8 +120,8 @@ class EventClassifier(Estimator, Classifier):
         References:
             Guo, Pleiss, Sun and Weinberger, On calibration of modern neural networks (arXiv:1706.04599), section 4.2.
         """
-        pieces = [self.scores(self.object_tensors(b.condition), b.condition.flat) for b in batch.chunks(_ROWS)]
-        scores, weight = torch.cat(pieces).double(), batch.weight.double()
+        scores = torch.cat([self._scored(piece.condition) for piece in batch.chunks(_ROWS)]).double()
+        weight = batch.weight.double()
         own = scores.gather(1, self.labels(batch)[:, None]).squeeze(1)
         low, high = _COLDEST, _HOTTEST
         for _ in range(_HALVINGS):  # the cross-entropy is convex in the inverse of the temperature
@@ -131,6 +133,12 @@ class EventClassifier(Estimator, Classifier):
                 high = middle
         self.temperature.fill_(torch.tensor(0.5 * (low + high)).exp())
         return float(self.temperature)
+
+    def _scored(self, events: Events) -> Tensor:
+        objects = self.object_tensors(events)
+        size = self.piece if objects.pt.device.type == "cpu" else _ROWS
+        pieces = zip(objects.pieces(size), torch.split(events.flat, size), strict=True)
+        return torch.cat([self.scores(*piece) for piece in pieces])
 
     def labels(self, batch: Batch) -> Tensor:
         """Return the class of each event, integer, shape ``(events,)``.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -36,6 +37,11 @@ class ObjectTensors:
     mass: Tensor
     types: Tensor
     mask: Tensor
+
+    def pieces(self, size: int) -> Iterator[ObjectTensors]:
+        """Yield consecutive pieces of at most ``size`` events, one of none where there are none."""
+        for parts in zip(*(torch.split(getattr(self, one.name), size) for one in fields(self)), strict=True):
+            yield ObjectTensors(*parts)
 
     def relative(self) -> ObjectTensors:
         """Return the same with azimuths relative to the hardest object of the first type that the event has."""
