@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from castalia.nn.mlp import MLP
+from castalia.rng import Stream
 
 
 def test_it_is_its_formula():
@@ -34,3 +35,11 @@ def test_silu_is_smooth_where_relu_has_kinks():
     # Between neighbours 0.003 apart a smooth slope of order one changes by about that much; at a kink it jumps.
     assert steps["silu"] < 0.01
     assert steps["relu"] > 0.02
+
+
+def test_outputs_first_are_the_outputs_also_of_nothing():
+    network = MLP(3, 5, (4,), activation="silu")
+    values = torch.from_numpy(Stream(2, "mlp").at().standard_normal((2, 6, 3))).float()
+    assert torch.allclose(network.outputs_first(values), network(values).permute(2, 0, 1), atol=1e-6)
+    assert not torch.allclose(network.outputs_first(values.flip(0)), network(values).permute(2, 0, 1), atol=1e-6)
+    assert network.outputs_first(values[:, :0]).shape == (5, 2, 0)

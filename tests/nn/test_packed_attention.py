@@ -39,3 +39,7 @@ def test_a_key_kept_out_gets_no_gradient():
     (gradient,) = torch.autograd.grad(out.square().sum(), packed)
     assert bool((gradient[:, 1] == 0).all())
     assert bool((gradient[:, [0, 2, 3]].abs().sum(-1) > 0).all())
+
+
+def test_no_sets_are_no_error():
+    assert packed_attention(_normal(0, 5, 12), _normal(2, 0, 5, 5)).shape == (0, 5, 4)

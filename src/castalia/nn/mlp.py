@@ -70,7 +70,7 @@ class MLP(nn.Module):
         """
         hidden, last = self._hidden(values.flatten(0, -2)), self.layers[-1]
         outputs = torch.addmm(last.bias[:, None], last.weight, hidden.t())  # type: ignore[arg-type, index]
-        return outputs.view(-1, *values.shape[:-1])
+        return outputs.view(len(outputs), *values.shape[:-1])
 
     def _hidden(self, values: Tensor) -> Tensor:
         activated = ACTIVATIONS[self.activation]

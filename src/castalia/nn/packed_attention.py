@@ -57,7 +57,7 @@ class _PackedAttention(torch.autograd.Function):
 def _sums(values: Tensor) -> Tensor:
     """Return the sum over the last axis at each of its places, by a product, as few sums of few take longer."""
     count = values.shape[-1]
-    return torch.mm(values.reshape(-1, count), values.new_ones((count, count))).view(values.shape)
+    return torch.mm(values.flatten(0, -2), values.new_ones((count, count))).view(values.shape)
 
 
 def packed_attention(packed: Tensor, bias: Tensor) -> Tensor:
