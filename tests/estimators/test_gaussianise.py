@@ -164,3 +164,10 @@ def test_the_near_inverse_is_near_and_quick_to_tell_from_another():
     knots = module.scores.double()[:, None].expand(-1, 4)
     assert torch.allclose(module.near_inverse()(knots), module.inverse(knots), rtol=1e-4, atol=1e-4)
     assert float((module.near_inverse()(scores + 0.1) - exact).abs().max()) > 0.1
+
+
+def test_not_a_number_stays_none():
+    module = _prepared(_values())
+    scores = torch.tensor([[float("nan"), 0.0, 1e30, -1e30]]).double()
+    for found in (module.near_inverse()(scores), module.inverse(scores), module(scores)[0]):
+        assert found.isnan().tolist() == [[True, False, False, False]]

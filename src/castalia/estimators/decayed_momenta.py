@@ -84,8 +84,8 @@ class _Way:
         leaves: Target that is the mass of each particle, or -1.
         across: Targets that are x components of what does not come from a decay, and then y components.
         rapidities: Targets that are their rapidities.
-        masses: Of particles of which no target is the mass, shape ``(particles, 1)``.
-        shares: Matrix from these targets to components.
+        masses: Of all particles, used where no target is the mass, shape ``(particles, 1)``.
+        shares: Matrix from the targets in ``across`` to components.
     """
 
     steps: tuple[_Step, ...]
@@ -170,7 +170,8 @@ class DecayedMomenta:
             (px, py, pz) in GeV, shape ``(events, particles, 3)``.
         """
         if target.device not in self._ways:
-            self._ways[target.device] = _on(self._ways[torch.device("cpu")], target.device)
+            with torch.inference_mode(False):  # what is kept must do for derivatives as well
+                self._ways[target.device] = _on(self._ways[torch.device("cpu")], target.device)
         return self._ways[target.device].momenta(target.t().contiguous()).permute(2, 1, 0)
 
     def _way(self, decays: Decays) -> _Way:

@@ -118,7 +118,8 @@ class Gaussianisation(nn.Module):
         first = torch.arange(0, slopes.numel(), _BINS + 2, device=slopes.device)
 
         def near(y: Tensor) -> Tensor:
-            lines = ((y + (_OUTERMOST + _STEP)) / _STEP).clamp(0.0, _BINS + 1.0).long() + first
+            lines = ((y + (_OUTERMOST + _STEP)) / _STEP).clamp(0.0, _BINS + 1.0).long()
+            lines = lines.clamp(min=0) + first  # not a number became the lowest integer, and stays none
             return torch.addcmul(offsets.take(lines), slopes.take(lines), y)
 
         return near

@@ -51,7 +51,13 @@ class Support(Enum):
                 return log_low - log_high, (high - low).log() - log_low - log_high
 
     def inverse(self, z: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        """Map the line back; rounding never puts a value on an end of the support."""
+        """Map the line back; rounding never puts a value on an end of the support.
+
+        Args:
+            z: Unbounded values, any shape.
+            low: Lower end, a scalar or one of each column.
+            high: Upper end, likewise.
+        """
         match self:
             case Support.LINE:
                 return z
