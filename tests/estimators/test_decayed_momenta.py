@@ -123,7 +123,7 @@ def as_measured(particles: tuple[str, ...], unseen: str) -> Measured:
 def test_a_particle_where_it_was_measured_is_at_no_distance():
     made, target = features({"down_jet": "jet", "bottom_jet": "jet"}, {"up": ("muon",)})
     measured = as_measured(("down", "bottom", "up"), "minus")
-    found = made(target, measured)
+    found = made.given(measured)(target)
     assert found.shape == (len(target), made.count)
     assert float(found.abs().max()) <= 6.0
     # Four numbers of each object, the particles side by side; then plus, minus and recoil beside the flat momentum.
@@ -132,9 +132,9 @@ def test_a_particle_where_it_was_measured_is_at_no_distance():
     assert float(missing[:, 1].abs().max()) < 1e-6
     assert float(missing[:, 0].abs().mean()) > 1.0
     nothing = replace(measured, objects=torch.zeros_like(measured.objects))
-    assert not made(target, nothing)[:, -18:-6].any()
+    assert not made.given(nothing)(target)[:, -18:-6].any()
     other = replace(measured, objects=measured.objects.flip(1))
-    assert float(made(target, other)[:, -18:-6].abs().mean()) > 0.1
+    assert float(made.given(other)(target)[:, -18:-6].abs().mean()) > 0.1
 
 
 def test_the_distance_of_an_azimuth_is_in_its_own_column():
@@ -144,7 +144,7 @@ def test_the_distance_of_an_azimuth_is_in_its_own_column():
     measured.objects[..., 3] = np.cos(0.05) * cosine + np.sin(0.05) * sine
     measured.objects[..., 4] = np.cos(0.05) * sine - np.sin(0.05) * cosine
     unseen = 2 * (len(MASSES) - 2)
-    log_pt, eta, across, along = made(target, measured)[:, -unseen - 8 : -unseen].reshape(-1, 4, 2).unbind(1)
+    log_pt, eta, across, along = made.given(measured)(target)[:, -unseen - 8 : -unseen].reshape(-1, 4, 2).unbind(1)
     assert float(torch.maximum(log_pt.abs(), eta.abs()).max()) < 1e-6
     assert torch.allclose(across, torch.tensor([8.0, 10.0]).double() * np.sin(0.05), atol=0.002)
     assert torch.allclose(along, torch.tensor(1 - np.cos(0.05)), atol=1e-6)
@@ -152,7 +152,7 @@ def test_the_distance_of_an_azimuth_is_in_its_own_column():
 
 def test_without_places_there_are_momenta_alone():
     made, target = features({}, {})
-    assert made(target, None).shape == (len(target), made.count)
+    assert made.given(None)(target).shape == (len(target), made.count)
     with pytest.raises(ValueError, match="no decays"):
         MomentumFeatures(Layout((), (Variable("x"),)), None)
 
@@ -160,7 +160,7 @@ def test_without_places_there_are_momenta_alone():
 def test_every_particle_may_be_seen():
     others = ("up", "bottom", "plus", "minus", "recoil")
     made, target = features({"down_jet": "jet"}, {one: ("muon",) for one in others})
-    found = made(target, as_measured(("down", *others), "minus"))
+    found = made.given(as_measured(("down", *others), "minus"))(target)
     assert found.shape == (len(target), made.count)
     assert float(found[:, -24:].abs().max()) < 1e-6
     assert float(found[:, -25:-24].abs().mean()) > 1e-3

@@ -24,7 +24,7 @@ __all__ = ["EventEstimator", "EventEstimatorConfig"]
 
 _ROWS = 4096  # rows sampled at a time: the activations of one layer stay in the processor's cache
 _ATTEMPTS = 20  # at a draw within what training saw
-_AGAIN = 256  # draws made at once of events that are drawn anew
+_AGAIN = 256  # draws made at once of events that are drawn anew, as soon as so many wait for it, or at the end
 
 
 class EventEstimatorConfig(StrictModel):
@@ -209,6 +209,7 @@ class EventEstimator(Estimator, Sampler):
         return self.lowest - reach, self.highest + reach
 
     def _within(self, values: Tensor) -> Tensor:
+        """Return which draws count, shape ``(…)`` of values of shape ``(…, len(self.variables))``."""
         low, high = self._limits()
         return ((values >= low) & (values <= high)).all(-1)
 

@@ -59,22 +59,17 @@ class MomentumFeatures:
         if choice is not None:
             self.count += 4 * len(self._rows) + 2 * choice.flat_momenta * len(self._unseen)
 
-    def __call__(self, target: Tensor, measured: Measured | None) -> Tensor:
-        """Return the features of targets in physical units; see ``given``.
+    def given(self, measured: Measured | None) -> Callable[[Tensor], Tensor]:
+        """Return the way from targets to features, of events of which this was measured.
+
+        Features are computed one after the other, each along contiguous memory.
 
         Args:
-            target: Shape ``(events, T)``.
             measured: What was measured, if anything is known of it.
 
         Returns:
-            Shape ``(events, count)``, none larger than six.
-        """
-        return self.given(measured)(target)
-
-    def given(self, measured: Measured | None) -> Callable[[Tensor], Tensor]:
-        """Return the features of events of which this was measured, from targets ``(events, T)`` to features.
-
-        They are computed feature by feature, each along contiguous memory.
+            From targets in physical units, shape ``(events, T)``, to features, shape ``(events, count)``, none larger
+            than six.
         """
         compared = None if measured is None else self._compared(measured)
 
