@@ -11,7 +11,7 @@ pre-training is made once, for all seeds.
 
 A finished trial or training is a row of the result, and its run is kept, also for the other two benchmarks: the script
 goes on from there. ``--only`` and ``--size`` restrict what is trained, so that two processes can share the work. All of
-it takes some 5 hours of a core, of which one is shared with the other two.
+it takes some 3 hours of a core.
 """
 
 from __future__ import annotations

@@ -246,7 +246,9 @@ def conduct(
         parser.error(f"there is no arm '{min(unknown)}'; there are {', '.join(arms)}")
     samples = parts_folder(asked.data, asked.quick)
     of_scan = scan.folder_of(asked.scan_data, scan.QUICK if asked.quick else scan.FULL)
-    made = make_parts(QUICK_PARTS if asked.quick else FULL_PARTS, samples, of_scan, asked.workers)
+    needed = set().union(*(plan.samples for plan in parts))
+    wanted = [part for part in (QUICK_PARTS if asked.quick else FULL_PARTS) if part.name in needed]
+    made = make_parts(wanted, samples, of_scan, asked.workers)
     bench, digest = Bench(samples, form.cuts, form.backbone, form.pretraining), digest_of(made.values())
     rows, missing = measure([Table(plan, bench, paths, digest) for plan in parts], asked.only, asked.size)
     (values, goals), hours = claims(parts, rows), cpu_hours(rows)

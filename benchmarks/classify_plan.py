@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from classify_cuts import Cuts
+from classify_cuts import BACKGROUND, Cuts
+from classify_data import UNLABELLED
 from classify_run import OPTIMISER, Arm, Pretext, Settings
 
 __all__ = [
@@ -83,6 +84,12 @@ class Plan:
     sizes: tuple[Size, ...]
     trials: int
     told: tuple[str, ...] = ()
+
+    @property
+    def samples(self) -> set[str]:
+        """Names of the samples that it needs: those of the classes, and unlabelled ones if an arm is pre-trained."""
+        pretrained = any(arm.pretext is not None for arm in self.arms)
+        return {BACKGROUND, *self.signals, *(f"unlabelled_{name}" for name in UNLABELLED if pretrained)}
 
     def arm(self, name: str) -> Arm:
         """Return the arm of that name."""

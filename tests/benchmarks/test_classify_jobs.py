@@ -194,7 +194,8 @@ def test_what_another_process_made_meanwhile_is_seen(table, monkeypatch):
 
 
 def test_the_command_sums_up_what_is_there_and_names_what_is_missing(table, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(module, "make_parts", lambda *_: {})
+    asked = []
+    monkeypatch.setattr(module, "make_parts", lambda parts, *_: asked.append([part.name for part in parts]) or {})
 
     def command(*words):
         monkeypatch.setattr("sys.argv", ["benchmark", "--quick", "--data", str(tmp_path), *words])
@@ -205,6 +206,8 @@ def test_the_command_sums_up_what_is_there_and_names_what_is_missing(table, tmp_
 
     content, (_, kept, _) = command("--only", "w1", "--only", "trees", "--size", "100"), table
     assert content["name"] == "toy"
+    (names,) = asked
+    assert {"ttbar", "heavy_higgs", "zprime", "unlabelled_wjets"} < set(names)
     assert content["values"]["rows_there"] == len(kept) == 2 * (2 + 4)
     assert len(content["values"]["missing"]) == ROWS + 1 - 12
     assert set(content["values"]["trials"]) == {"classify", "boosted trees"}
@@ -218,6 +221,14 @@ def test_the_command_sums_up_what_is_there_and_names_what_is_missing(table, tmp_
     monkeypatch.setattr(module, "digest_of", lambda _: "samples")
     content = command()
     assert content["goals"][0].value == content["values"]["cpu_hours"]["total"] < 12
+
+
+def test_a_benchmark_needs_no_other_samples_than_it_trains_on():
+    (combined,), _ = classify_combined.plans(quick=False)
+    assert "zprime" not in combined.samples
+    assert "unlabelled_zjets" in combined.samples
+    for plan in classify_decay.plans(quick=False)[0]:
+        assert plan.samples == {"ttbar", *plan.signals}
 
 
 def test_the_check_of_results_knows_the_benchmarks():

@@ -43,3 +43,9 @@ def test_a_key_kept_out_gets_no_gradient():
 
 def test_no_sets_are_no_error():
     assert packed_attention(_normal(0, 5, 12), _normal(2, 0, 5, 5)).shape == (0, 5, 4)
+
+
+def test_no_sets_have_no_derivatives():
+    packed = torch.zeros(0, 5, 24, requires_grad=True)
+    packed_attention(packed, torch.zeros(2, 0, 5, 5)).sum().backward()
+    assert packed.grad.shape == packed.shape

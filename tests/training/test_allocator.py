@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import sys
 
@@ -30,7 +31,9 @@ print(before, faults())
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the allocator is not that of glibc")
 def test_freed_memory_is_kept():
-    done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
+    # By itself the allocator keeps memory or not, as blocks happen to lie; this makes it return all large ones.
+    returned = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(2**16)}
+    done = subprocess.run([sys.executable, "-c", FAULTS], env=returned, capture_output=True, text=True, check=True)
     before, after = map(int, done.stdout.split())
-    assert before > 10_000  # negative control: 20 MB, 20 times, in pages of 4 kB
-    assert after < 100
+    assert before > 100  # negative control: 20 MB, 20 times, in pages of 4 kB or 2 MB
+    assert after < before / 10

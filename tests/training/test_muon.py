@@ -26,6 +26,15 @@ def test_singular_vectors_stay_and_values_become_alike(shape):
     assert not orthogonal(torch.zeros(1, *shape)).any()
 
 
+def test_small_singular_values_become_alike_and_the_smallest_stay_small():
+    left, _, right = torch.linalg.svd(_normal(1, 16, 16))
+    values = torch.tensor([1.0] * 4 + [3e-2, 3e-3] * 4 + [3e-4] * 4)
+    found = (left.mT @ orthogonal(left * values @ right) @ right.mT)[0].diagonal()
+    norm = float(values.norm())
+    assert float(found[values / norm > 1.5e-3].min()) > 0.6
+    assert float(found[values / norm < 3e-4].max()) < 0.2
+
+
 def _moved(made, steps: int) -> list[torch.Tensor]:
     parameters = [torch.nn.Parameter(_normal(*shape)) for shape in ((20, 30), (20, 30), (30, 20), (18, 18))]
     before = [one.detach().clone() for one in parameters]

@@ -50,7 +50,7 @@ class _PackedAttention(torch.autograd.Function):
         torch.bmm(of_score, key, out=ordered[0])
         torch.bmm(of_score.mT, query, out=ordered[1])
         torch.bmm(share.mT, gradient, out=ordered[2])
-        packed = ordered.view(3, heads, sets, count, size).permute(2, 3, 0, 1, 4).reshape(sets, count, -1)
+        packed = ordered.view(3, heads, sets, count, size).permute(2, 3, 0, 1, 4).reshape(sets, count, 3 * heads * size)
         return packed, of_bias
 
 

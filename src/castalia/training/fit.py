@@ -71,7 +71,7 @@ def fit(
     Objectives of one phase alternate batch by batch; phases follow each other, each from the best weights of the one
     before. Losses are averaged with the event weights, see `castalia.training.step.ObjectiveStep`. A training that
     was killed and resumed ends with the same bits as one that was not, on a CPU with equal thread count; the time
-    spent is the only difference.
+    spent is the only difference. From then on the process keeps memory that it frees, see ``keep_freed_memory``.
 
     Args:
         estimator: What to train; in training mode during steps, in evaluation mode for validation and at the end.

@@ -60,9 +60,7 @@ class ObjectiveStep:
 
     References:
         Loshchilov and Hutter, Decoupled weight decay regularization (2019); Sutskever et al., On the importance of
-        initialization and momentum in deep learning (2013); Jordan et al., Muon: an optimizer for hidden layers in
-        neural networks (2024); Liu et al., Muon is scalable for LLM training (arXiv:2502.16982), section 2.2, for
-        steps as long as those of AdamW.
+        initialization and momentum in deep learning (2013); for Muon see there.
     """
 
     def __init__(self, objective: Objective, config: TrainingConfig, names: VariableNames) -> None:

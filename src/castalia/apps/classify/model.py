@@ -36,9 +36,6 @@ __all__ = ["ClassifierRun", "LabelledEvents"]
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 1_024
-"""Events that are scored at a time: six objects of each, 64 wide, stay in a processor's cache, and 4,096 are slower."""
-
 
 @final
 @dataclass(frozen=True)
@@ -141,12 +138,9 @@ class ClassifierRun:
         """
         if not isinstance(self.estimator, Classifier):
             raise ModelError(f"{self.folder.path}: its estimator {type(self.estimator).__name__} is no classifier.")
-        found = [np.empty((0, len(self.classes)))]
         with torch.inference_mode():
-            for piece in batch.chunks(_CHUNK):
-                logits = self.estimator.logits(piece.condition)
-                found.append(np.asarray(to_numpy(torch.softmax(logits.double(), dim=1)), dtype=np.float64))
-        result = np.concatenate(found)
+            logits = self.estimator.logits(batch.condition)
+            result = np.asarray(to_numpy(torch.softmax(logits.double(), dim=1)), dtype=np.float64)
         bad = ~np.isfinite(result).all(axis=1)
         if bad.any():
             raise MachineError(

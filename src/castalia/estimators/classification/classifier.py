@@ -24,7 +24,6 @@ from castalia.estimators.classification.object_tensors import (
 
 __all__ = ["EventClassifier", "TrainedClassifierConfig"]
 
-_ROWS = 4096  # events scored at a time
 _COMPARED = 2048  # events of a batch between which scores are decorrelated: distances are of all pairs
 _COLDEST, _HOTTEST, _HALVINGS = -5.0, 5.0, 60  # logarithms of the temperature, and how often their range is halved
 
@@ -54,7 +53,7 @@ class EventClassifier(Estimator, Classifier):
         classes: Number of classes.
         types: Number of types of objects.
         temperature: What scores are divided by; 1 until ``calibrate``.
-        piece: Events scored at a time on a CPU, so few that what is computed of them stays in its cache.
+        at_once: Events scored at a time on a CPU: of a network so few that what it computes stays in its cache.
 
     Raises:
         ConfigError: If the layout is none of typed objects and classes, or the configuration is another model's.
@@ -62,7 +61,7 @@ class EventClassifier(Estimator, Classifier):
 
     Config: type[StrictModel]
     takes_lists: ClassVar[bool] = True
-    piece: ClassVar[int] = _ROWS
+    at_once: ClassVar[int] = 65_536
 
     temperature: Tensor
 
@@ -120,7 +119,7 @@ class EventClassifier(Estimator, Classifier):
         References:
             Guo, Pleiss, Sun and Weinberger, On calibration of modern neural networks (arXiv:1706.04599), section 4.2.
         """
-        scores = torch.cat([self._scored(piece.condition) for piece in batch.chunks(_ROWS)]).double()
+        scores = self._scored(batch.condition).double()
         weight = batch.weight.double()
         own = scores.gather(1, self.labels(batch)[:, None]).squeeze(1)
         low, high = _COLDEST, _HOTTEST
@@ -136,7 +135,7 @@ class EventClassifier(Estimator, Classifier):
 
     def _scored(self, events: Events) -> Tensor:
         objects = self.object_tensors(events)
-        size = self.piece if objects.pt.device.type == "cpu" else _ROWS
+        size = self.at_once if objects.pt.device.type == "cpu" else EventClassifier.at_once
         pieces = zip(objects.pieces(size), torch.split(events.flat, size), strict=True)
         return torch.cat([self.scores(*piece) for piece in pieces])
 

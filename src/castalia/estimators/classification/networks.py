@@ -82,7 +82,7 @@ class _NetworkClassifier(EventClassifier):
     """
 
     Config: type[TransformerClassifierConfig | GraphClassifierConfig]
-    piece = 256
+    at_once = 256
 
     def __init__(self, config: TransformerClassifierConfig | GraphClassifierConfig, layout: Layout) -> None:
         super().__init__(config, layout)
