@@ -134,7 +134,7 @@ FULL: Final = Forms(
     8,
     FULL_CUTS,
     {"width": 64, "heads": 4, "blocks": 6},
-    {"optimiser": OPTIMISER, "epochs": 12, "batch_size": 512, "learning_rate": 1e-2, "ema": 0.99},
+    {"optimiser": OPTIMISER, "epochs": 5, "batch_size": 512, "learning_rate": 1e-2, "ema": 0.99},
 )
 QUICK: Final = Forms(
     (Size(480, 1, (10, 20), 64, rates=(1e-2,)),),
