@@ -97,5 +97,5 @@ def test_what_gives_way_is_the_nearest_that_keeps_the_masses():
             constraints={"type": "eq", "fun": lambda x, squares=squares, kept=kept: squares(x) - kept},
             options={"ftol": 1e-12, "maxiter": 500},
         )
-        assert np.allclose(squares(best.x), kept, rtol=1e-5)  # it may end for other reasons than that it is there
+        assert np.allclose(squares(best.x), kept, rtol=1e-5)  # whatever it says it ended for
         assert moved(found)[event] < best.fun * 1.001 + 1e-6

@@ -53,6 +53,16 @@ def test_counting_experiment_has_the_known_significance_and_its_data_matter():
     assert list(control.CLs_exp) == sorted(control.CLs_exp)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("observed", [90.0, 100.0, 110.0])
+def test_a_signal_too_small_to_be_told_is_not_excluded(observed):
+    pyhf()
+    result = binned_tests(counting(observed, 1e-9, 100.0))
+    assert [result.CLs_obs, *result.CLs_exp] == pytest.approx([1.0] * 6, abs=1e-4)
+    control = binned_tests(counting(observed, 30.0, 100.0))
+    assert control.CLs_exp[2] < 0.1
+
+
 def test_uncertain_background_weakens_the_signal():
     pyhf()
     sharp = binned_tests(counting(120.0, 20.0, 100.0)).q0

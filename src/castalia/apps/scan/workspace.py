@@ -249,7 +249,7 @@ def _tests(pyhf: ModuleType, model: Any, data: Any, mu: float) -> BinnedTests:
     q0 = float(pyhf.infer.test_statistics.q0(0.0, data, model, start, limits, fixed))
     p0 = float(pyhf.infer.hypotest(0.0, data, model, test_stat="q0"))
     q_mu = float(pyhf.infer.test_statistics.qmu_tilde(mu, data, model, start, limits, fixed))
-    with np.errstate(divide="ignore", invalid="ignore"):  # where the two hypotheses predict the same
+    with np.errstate(divide="ignore", invalid="ignore"):  # pyhf divides by what tells the two hypotheses apart
         observed, expected = pyhf.infer.hypotest(mu, data, model, test_stat="qtilde", return_expected_set=True)
     return BinnedTests(
         mu_hat=float(best[model.config.poi_index]),
@@ -258,11 +258,11 @@ def _tests(pyhf: ModuleType, model: Any, data: Any, mu: float) -> BinnedTests:
         significance=math.sqrt(max(q0, 0.0)),
         mu_test=mu,
         qmu_tilde=q_mu,
-        CLs_obs=_or_one(float(observed)),
-        CLs_exp=tuple(_or_one(float(value)) for value in expected),
+        CLs_obs=_one_if_undefined(float(observed)),
+        CLs_exp=tuple(_one_if_undefined(float(value)) for value in expected),
     )
 
 
-def _or_one(ratio: float) -> float:
-    """Return a ratio of two probabilities that are equal as 1, also where rounding left nothing of either."""
-    return ratio if math.isfinite(ratio) else 1.0
+def _one_if_undefined(cls: float) -> float:
+    """Return CLs, which tends to 1 as signal and background become the same, also where it is 0 / 0 by rounding."""
+    return 1.0 if math.isnan(cls) else cls
